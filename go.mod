@@ -1,0 +1,3 @@
+module github.com/sluiceapi/sluice
+
+go 1.26
