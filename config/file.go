@@ -1,0 +1,202 @@
+package config
+
+import (
+	_ "embed"
+	"net/netip"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// Manual is the Go source of the structs below: their comments are the manual of the file's own keys.
+//
+//go:embed file.go
+var Manual string
+
+// File is one whole config: what a node serves, to whom, and from where.
+type File struct {
+	// The version of this file's language: 1.
+	Sluice int `yaml:"sluice" required:"true"`
+	// More files to read, relative to this one. Their entries stand beside the ones here.
+	Include []sluice.Path `yaml:"include"`
+	// How many nodes run this file. With more than one, whatever is kept on one node alone is an error.
+	Nodes int `yaml:"nodes" default:"1"`
+	// Where the node listens.
+	Listen Listen `yaml:"listen"`
+	// The addresses or networks of proxies whose word on the client counts: X-Forwarded-For, Forwarded, Client-Cert.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// What nodes share.
+	State State `yaml:"state"`
+	// Logs, metrics and traces.
+	Observe Observe `yaml:"observe"`
+	// Where answers come from, by the user's names. Each is opened once and shared by endpoints.
+	Backends sluice.Map[Backend] `yaml:"backends"`
+	// Lists of policies, by the user's names, for `use: NAME`.
+	Policies sluice.Map[[]Policy] `yaml:"policies"`
+	// Policies around the router: unknown paths and preflights pass them too.
+	EveryRequest []Policy `yaml:"every_request"`
+	// Policies of every endpoint, before its own. A public endpoint leaves out what finds out or needs the caller.
+	EveryEndpoint []Policy `yaml:"every_endpoint"`
+	// What is served, by the user's names.
+	Endpoints sluice.Map[Endpoint] `yaml:"endpoints"`
+}
+
+// Listen says where the node listens, and the limits of every connection.
+type Listen struct {
+	// The address for HTTP/1.1 and HTTP/2 without TLS.
+	HTTP *Address `yaml:"http"`
+	// The address for HTTP/1.1 and HTTP/2 with TLS.
+	HTTPS *TLSAddress `yaml:"https"`
+	// The address for health, metrics and profiles. On an address that others reach, only /healthz and /readyz
+	// answer anyone, and the rest needs policies.
+	Admin *AdminAddress `yaml:"admin"`
+	// The limits of a connection, the same for http and https.
+	Limits Limits `yaml:"limits"`
+	// How the node stops.
+	Drain Drain `yaml:"drain"`
+}
+
+// Address is where to listen.
+type Address struct {
+	// Host and port; no host means every address of the machine, port 0 a free one.
+	Address string `yaml:"address,short" required:"true"`
+}
+
+// TLSAddress is where to listen with TLS.
+type TLSAddress struct {
+	// Host and port.
+	Address string `yaml:"address" required:"true"`
+	// Certificates with their keys. The one that fits the name that the client asks for is used, else the first.
+	// They are read again when the files change.
+	Certificates []Certificate `yaml:"certificates" required:"true"`
+	// Certificates of the authorities whose clients are let in. With it, every client must show a certificate.
+	ClientCA sluice.Path `yaml:"client_ca"`
+	// The lowest version of TLS that is spoken: "1.2" or "1.3".
+	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
+}
+
+// Certificate is a certificate with its key, as PEM files.
+type Certificate struct {
+	// The certificate and those that lead to its authority.
+	Cert sluice.Path `yaml:"cert" required:"true"`
+	// The private key.
+	Key sluice.Path `yaml:"key" required:"true"`
+}
+
+// AdminAddress is where health, metrics and profiles are served.
+type AdminAddress struct {
+	// Host and port.
+	Address string `yaml:"address,short" required:"true"`
+	// Policies around everything but /healthz and /readyz.
+	Policies []Policy `yaml:"policies"`
+}
+
+// Limits bound what one connection or request may take.
+type Limits struct {
+	// The time for a request's header to arrive.
+	HeaderTimeout time.Duration `yaml:"header_timeout" default:"10s"`
+	// The longest time without a byte of the request's body, and without room for a byte of the answer.
+	BodyTimeout time.Duration `yaml:"body_timeout" default:"30s"`
+	// The time that a connection may wait for its next request.
+	IdleTimeout time.Duration `yaml:"idle_timeout" default:"2m"`
+	// The time for a whole request and its answer. Zero is without limit.
+	RequestTimeout time.Duration `yaml:"request_timeout" default:"1m"`
+	// The size of a request's header, the target included.
+	MaxHeader sluice.Size `yaml:"max_header" default:"64KiB"`
+	// The size of a request's body. Zero is without limit.
+	MaxBody sluice.Size `yaml:"max_body" default:"10MiB"`
+	// The size of a body that is read into memory, because an input or a policy looks into it.
+	MaxBuffered sluice.Size `yaml:"max_buffered" default:"1MiB"`
+	// Requests at once on one HTTP/2 connection.
+	MaxStreams int `yaml:"max_streams" default:"250"`
+}
+
+// Drain says how the node stops on SIGTERM.
+type Drain struct {
+	// The time between no longer being ready and no longer taking connections, so that load balancers see it.
+	Delay time.Duration `yaml:"delay" default:"5s"`
+	// The time that running requests get to finish.
+	Timeout time.Duration `yaml:"timeout" default:"30s"`
+}
+
+// State says what nodes share, and where it is kept.
+type State struct {
+	// Keys that sign cursors and tokens: the first signs, all verify. Empty ones are dropped; with none left a
+	// random one is made at start, which only one node can do.
+	Keys []sluice.Secret `yaml:"keys"`
+}
+
+// Observe says what is told of exchanges.
+type Observe struct {
+	// Log a line for every request.
+	AccessLog bool `yaml:"access_log" default:"true"`
+	// The least level of log lines.
+	LogLevel string `yaml:"log_level" default:"info" enum:"debug,info,warn,error"`
+	// Log as JSON, or as text for people. Text is the default on a terminal, JSON elsewhere.
+	LogFormat string `yaml:"log_format" enum:"json,text"`
+	// Traces over OTLP.
+	Traces Traces `yaml:"traces"`
+}
+
+// Traces says where traces go, and how many.
+type Traces struct {
+	// The OTLP endpoint, such as http://collector:4317 for gRPC. Empty turns traces off.
+	Endpoint string `yaml:"endpoint"`
+	// The share of requests without a trace of their own that get one, from 0 to 1. A caller's decision is kept.
+	Sample float64 `yaml:"sample" default:"0.05"`
+	// The name of the service in traces.
+	Service string `yaml:"service" default:"sluice"`
+}
+
+// Backend is one entry under backends: one block, named by its kind.
+type Backend struct {
+	// The kind of backend with its block.
+	Kinds []Block `yaml:",kind"`
+}
+
+// Policy is one entry of a list of policies: `kind: {…}`, a bare `kind`, or `use: NAME`.
+type Policy struct {
+	// The name of a list under policies, which stands here in full.
+	Use string `yaml:"use"`
+	// The kind of policy with its block.
+	Kinds []Block `yaml:",kind"`
+}
+
+// Endpoint is one entry under endpoints: a route, the policies around it, and the backend that answers.
+type Endpoint struct {
+	// A method and a path, such as GET /api/products/{id}; a host may stand before the path, and {rest...} at the
+	// end takes the rest of the path, an empty one too.
+	Route string `yaml:"route"`
+	// Several routes, instead of one.
+	Routes []string `yaml:"routes"`
+	// Served to callers that nobody knows: of every_endpoint, what authenticates or needs the caller is left out.
+	Public bool `yaml:"public"`
+	// What the request brings, by name. What does not fit gets a 400 that names every value at fault.
+	Input Inputs `yaml:"input"`
+	// Policies around the backend, in the order they run.
+	Policies []Policy `yaml:"policies"`
+	// How integers of 64 bits are written in JSON: number or string.
+	Int64 string `yaml:"int64" default:"number" enum:"number,string"`
+	// The answer, where it is not the backend's own.
+	Respond *Respond `yaml:"respond"`
+	// The backend that answers: one block, named by its kind.
+	Kinds []Block `yaml:",kind"`
+}
+
+// Inputs is what a request brings: values by name, and a JSON Schema for the body.
+type Inputs struct {
+	// Values in path, query and header.
+	Values sluice.Map[sluice.Input] `yaml:",rest"`
+	// A JSON Schema (2020-12) that the body must fit.
+	Body sluice.RawJSON `yaml:"body"`
+}
+
+// Respond replaces parts of the backend's answer. Its templates may use the results that the backend made.
+type Respond struct {
+	// The status.
+	Status int `yaml:"status" min:"200" max:"599"`
+	// Fields that are set.
+	Headers sluice.Map[sluice.Template] `yaml:"headers"`
+	// A JSON body; a string in it that is one reference becomes the value with its type.
+	JSON sluice.JSONTemplate `yaml:"json"`
+}

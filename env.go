@@ -1,0 +1,75 @@
+package sluice
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Env is what a kind may reach while it is opened, and keep. It is made for one block: what Cleanup is given runs
+// when that block is closed.
+type Env struct {
+	// Name is the backend's name, the policy's kind or the endpoint's name: whom the block belongs to.
+	Name    string
+	Log     *slog.Logger
+	Metrics Metrics
+	// Now is the clock.
+	Now func() time.Time
+	// Keys sign and verify what nodes give to clients and take back.
+	Keys *Keyring
+	// Dry is set when a config is only checked: nothing outside the process may be changed or asked over a network.
+	Dry bool
+	// MaxBody is the most that may be read of a request's body into memory, in bytes.
+	MaxBody int64
+	// Progress is told how far a long task at start has come; it is never nil.
+	Progress func(task string, done, total int64)
+
+	cleanups []func()
+}
+
+// Cleanup has f called when the block is closed, after the last exchange that could use it; the last given is
+// called first.
+func (e *Env) Cleanup(f func()) { e.cleanups = append(e.cleanups, f) }
+
+// Close runs the cleanups. Whoever made the Env calls it once.
+func (e *Env) Close() {
+	for i := len(e.cleanups) - 1; i >= 0; i-- {
+		e.cleanups[i]()
+	}
+	e.cleanups = nil
+}
+
+// Metrics makes time series. The same name and labels give the same series, also on a node that follows another
+// after a reload. Series are made when a block is opened, never while an exchange is served.
+type Metrics interface {
+	Counter(name, help string, labels ...Label) Counter
+	// Gauge has its value read whenever metrics are collected; a later read for the same series replaces it.
+	Gauge(name, help string, read func() float64, labels ...Label)
+	// Histogram is of seconds.
+	Histogram(name, help string, labels ...Label) Histogram
+}
+
+// Label is one label of a series.
+type Label struct{ Name, Value string }
+
+// Counter only grows. It may be used at once by many.
+type Counter interface{ Add(n float64) }
+
+// Histogram counts durations. It may be used at once by many.
+type Histogram interface{ Observe(d time.Duration) }
+
+// NoMetrics makes series that nobody sees, for checks and tests.
+type NoMetrics struct{}
+
+// Counter makes a series that nobody sees.
+func (NoMetrics) Counter(string, string, ...Label) Counter { return unseen{} }
+
+// Gauge does nothing.
+func (NoMetrics) Gauge(string, string, func() float64, ...Label) {}
+
+// Histogram makes a series that nobody sees.
+func (NoMetrics) Histogram(string, string, ...Label) Histogram { return unseen{} }
+
+type unseen struct{}
+
+func (unseen) Add(float64)           {}
+func (unseen) Observe(time.Duration) {}

@@ -1,0 +1,319 @@
+package sluice
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Handler answers an exchange. Nodes, endpoints, policies folded around a backend, and backends are handlers.
+//
+// Serve fills in x.Response and returns, or returns an error for which the server makes the answer: an *Error says
+// what the client may know, any other error is Internal. A streamed response goes on after Serve has returned, until
+// its last byte is out. Serve of one handler runs for many exchanges at once.
+type Handler interface{ Serve(x *Exchange) error }
+
+// HandlerFunc is a function that is a Handler.
+type HandlerFunc func(*Exchange) error
+
+// Serve calls f.
+func (f HandlerFunc) Serve(x *Exchange) error { return f(x) }
+
+// Exchange is one request and the response being made for it. It lives, with all that is borrowed in it, until the
+// last byte of the response is out or the exchange has failed; then what OnEnd was given runs, once, with the
+// outcome, and the server reuses it. A []byte in it is borrowed until then; a string is yours to keep. An Exchange
+// belongs to one goroutine at a time.
+type Exchange struct {
+	// Endpoint is whose exchange it is; nil until the router has found it.
+	Endpoint *Endpoint
+	Request  Request
+	Response Response
+	// Caller is who asks, as an authenticating policy found out.
+	Caller Caller
+	// Start is when the first byte of the request was read.
+	Start time.Time
+	// Deadline is when the exchange must be over, streams included; the zero time when there is none. A policy may
+	// bring it forward, and put it back after next has returned.
+	Deadline time.Time
+	// Span is the step of a trace that is going on; nil when traces are off.
+	Span Span
+
+	wire   Wire
+	ctx    derived
+	ends   []Ender
+	inputs []Value
+	result [][]byte
+	id     []byte
+	newID  []byte
+	arena  []byte
+}
+
+// Request is what was asked. All bytes are borrowed.
+type Request struct {
+	// Method is as it came; methods are case-sensitive (RFC 9110, section 9.1).
+	Method string
+	// Scheme is "http" or "https", as the client used it.
+	Scheme string
+	// Proto is the version of HTTP that it came with, such as "HTTP/1.1" or "HTTP/2.0".
+	Proto string
+	// Host is the authority asked for, as it came.
+	Host []byte
+	// Path is the canonical path (see Target): what is routed, logged, used as a key and forwarded.
+	Path []byte
+	// Query is the query as it came, without "?".
+	Query []byte
+	// Header holds the fields without Host, which has a place of its own.
+	Header Header
+	// Params are the route's parameters, in canonical escaped form as they stand in Path.
+	Params []Param
+	Body   Body
+	// Trailer is complete once Body has been read to its end.
+	Trailer Header
+	// Remote is the peer of the connection.
+	Remote netip.AddrPort
+	// Client is the address of the client: Remote, or what a trusted proxy says of it.
+	Client netip.Addr
+	// TrustedPeer tells whether Remote is a proxy whose word on the client counts.
+	TrustedPeer bool
+	// Peer is the verified certificate of the peer, or nil.
+	Peer *x509.Certificate
+}
+
+// Param is one parameter of a route.
+type Param struct {
+	Name  string
+	Value []byte
+}
+
+// Param is the value of a path parameter, in canonical escaped form.
+func (r *Request) Param(name string) ([]byte, bool) {
+	for i := range r.Params {
+		if r.Params[i].Name == name {
+			return r.Params[i].Value, true
+		}
+	}
+	return nil, false
+}
+
+// Response is the answer being made.
+type Response struct {
+	// Status is the HTTP status; zero is 200.
+	Status int
+	Header Header
+	Body   Body
+	// Trailer is sent after the body; it may be filled until the body's Stream has returned io.EOF.
+	Trailer Header
+	// Upgrade, with Status 101, takes over the raw connection after the head is out. The exchange ends when it
+	// returns; it need not close the connection. Bytes that the client sent early come first from conn.Read.
+	Upgrade func(conn net.Conn)
+}
+
+// Wire is what an engine lends to an exchange that came over a connection.
+type Wire interface {
+	// Context ends when the client has left, and at the latest with the exchange.
+	Context() context.Context
+	// Inform sends an interim response (1xx, RFC 9110, section 15.2) at once.
+	Inform(status int, h *Header) error
+}
+
+// Ender is told when an exchange is over.
+type Ender interface{ End(x *Exchange, o Outcome) }
+
+// EnderFunc is a function that is an Ender.
+type EnderFunc func(*Exchange, Outcome)
+
+// End calls f.
+func (f EnderFunc) End(x *Exchange, o Outcome) { f(x, o) }
+
+// Outcome is how an exchange ended.
+type Outcome struct {
+	// Status is the status that was sent; 499 when the client left before there was one.
+	Status int
+	// Received and Sent are the bytes of the bodies of request and response.
+	Received, Sent int64
+	// Err is why the exchange failed or was cut off; nil when the last byte is out and the answer was no error.
+	Err error
+}
+
+// NewExchange makes an exchange for a request that came over w; w is nil for one that came over no connection.
+func NewExchange(w Wire) *Exchange {
+	x := &Exchange{}
+	x.Reset(w)
+	return x
+}
+
+// Reset makes an ended exchange ready for the next request and keeps its memory.
+func (x *Exchange) Reset(w Wire) {
+	req, resp := &x.Request, &x.Response
+	req.Header.Reset()
+	req.Trailer.Reset()
+	req.Body.reset()
+	resp.Header.Reset()
+	resp.Trailer.Reset()
+	resp.Body.reset()
+	clear(req.Params)
+	*req = Request{Header: req.Header, Trailer: req.Trailer, Body: req.Body, Params: req.Params[:0]}
+	*resp = Response{Header: resp.Header, Trailer: resp.Trailer, Body: resp.Body}
+	clear(x.ends)
+	clear(x.inputs)
+	clear(x.result)
+	*x = Exchange{Request: *req, Response: *resp, wire: w, ends: x.ends[:0],
+		inputs: x.inputs[:0], result: x.result[:0], arena: x.arena[:0]}
+	if cap(x.arena) > maxKeptBuffer {
+		x.arena = nil
+	}
+}
+
+// Clear takes back the response made so far, so that another can be made in its place.
+func (x *Exchange) Clear(why error) {
+	r := &x.Response
+	r.Body.Close(why)
+	r.Header.Reset()
+	r.Trailer.Reset()
+	r.Status, r.Upgrade = 0, nil
+}
+
+// OnEnd has e told when the exchange is over: after the last byte, not after Serve. The last given is told first.
+func (x *Exchange) OnEnd(e Ender) { x.ends = append(x.ends, e) }
+
+// End ends the exchange: bodies are closed, contexts end, and everything given to OnEnd is told. Whoever started the
+// exchange calls it once.
+func (x *Exchange) End(o Outcome) {
+	x.Request.Body.Close(o.Err)
+	x.Response.Body.Close(o.Err)
+	for i := len(x.ends) - 1; i >= 0; i-- {
+		x.ends[i].End(x, o)
+	}
+	x.ctx.end()
+}
+
+// Inform sends an interim (1xx) response at once; it does nothing where there is no connection to send it on.
+func (x *Exchange) Inform(status int, h *Header) error {
+	if x.wire == nil {
+		return nil
+	}
+	return x.wire.Inform(status, h)
+}
+
+// Context ends at the deadline, or when the client leaves, and at the latest with the exchange. It is made when it
+// is first asked for, and again when the deadline has changed since.
+func (x *Exchange) Context() context.Context {
+	base := context.Background()
+	if x.wire != nil {
+		base = x.wire.Context()
+	}
+	return x.ctx.context(base, x.Deadline)
+}
+
+// derived is the context of an exchange for its present deadline, and what must be called when the exchange ends.
+type derived struct {
+	ctx      context.Context
+	deadline time.Time
+	cancels  []context.CancelFunc
+}
+
+func (d *derived) context(base context.Context, deadline time.Time) context.Context {
+	if d.ctx != nil && d.deadline.Equal(deadline) {
+		return d.ctx
+	}
+	ctx := base
+	if deadline.IsZero() {
+		if base.Done() == nil {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithCancel(base)
+			d.cancels = append(d.cancels, cancel)
+		}
+	} else {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(base, deadline)
+		d.cancels = append(d.cancels, cancel)
+	}
+	d.ctx, d.deadline = ctx, deadline
+	return ctx
+}
+
+func (d *derived) end() {
+	for _, cancel := range d.cancels {
+		cancel()
+	}
+	*d = derived{}
+}
+
+// Input is the checked value of the endpoint's i-th input; Absent before it was checked.
+func (x *Exchange) Input(i int) Value {
+	if i >= len(x.inputs) {
+		return Value{}
+	}
+	return x.inputs[i]
+}
+
+// SetInput sets the checked value of the endpoint's i-th input.
+func (x *Exchange) SetInput(i int, v Value) {
+	for len(x.inputs) <= i {
+		x.inputs = append(x.inputs, Value{})
+	}
+	x.inputs[i] = v
+}
+
+// Result is the JSON of the result in that slot; nil when it was not made.
+func (x *Exchange) Result(slot int) []byte {
+	if slot >= len(x.result) {
+		return nil
+	}
+	return x.result[slot]
+}
+
+// SetResult sets the result in that slot: valid JSON, borrowed until the exchange ends.
+func (x *Exchange) SetResult(slot int, json []byte) {
+	for len(x.result) <= slot {
+		x.result = append(x.result, nil)
+	}
+	x.result[slot] = json
+}
+
+// keep appends to the exchange's own memory and returns what was appended. Memory given out earlier stays valid.
+func (x *Exchange) keep(appendTo func([]byte) []byte) []byte {
+	start := len(x.arena)
+	x.arena = appendTo(x.arena)
+	return x.arena[start:len(x.arena):len(x.arena)]
+}
+
+// Unescape decodes percent escapes into the exchange's own memory; text without escapes is returned as it is.
+func (x *Exchange) Unescape(text []byte) []byte {
+	for _, c := range text {
+		if c == '%' {
+			return x.keep(func(dst []byte) []byte { return unescape(dst, text, false) })
+		}
+	}
+	return text
+}
+
+// Query is the decoded value of the first query parameter of that name, and how often the name comes.
+func (x *Exchange) Query(name string) (value []byte, count int) {
+	start := len(x.arena)
+	grown, count := QueryValue(x.arena, x.Request.Query, name)
+	if count == 0 {
+		return nil, 0
+	}
+	x.arena = grown
+	return grown[start:len(grown):len(grown)], count
+}
+
+func (x *Exchange) queryValue(name string) Value {
+	value, count := x.Query(name)
+	if count == 0 {
+		return Value{}
+	}
+	return TextValue(value)
+}
+
+func (x *Exchange) clientValue() Value {
+	if !x.Request.Client.IsValid() {
+		return Value{}
+	}
+	start := len(x.arena)
+	x.arena = x.Request.Client.AppendTo(x.arena)
+	return TextValue(x.arena[start:len(x.arena):len(x.arena)])
+}

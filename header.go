@@ -1,0 +1,159 @@
+package sluice
+
+import (
+	"strconv"
+	"unsafe"
+)
+
+// Field is one header field. Both parts are borrowed from the exchange that carries them.
+type Field struct{ Name, Value []byte }
+
+// Header is the ordered list of a message's header or trailer fields. Names compare without case (RFC 9110,
+// section 5.1) and keep the case they came with. The zero Header is empty and ready to use.
+//
+// Bytes given to a Header are borrowed, not copied: they must stay as they are until the exchange ends.
+// CopyField takes a copy instead.
+type Header struct {
+	fields []Field
+	arena  []byte
+}
+
+// Len is the number of fields; a name that comes twice counts twice.
+func (h *Header) Len() int { return len(h.fields) }
+
+// Fields are the fields in their order. The slice is valid until the next change of the header.
+func (h *Header) Fields() []Field { return h.fields }
+
+// Value is the value of the first field of that name, nil when there is none.
+func (h *Header) Value(name string) []byte {
+	for i := range h.fields {
+		if foldEqual(h.fields[i].Name, name) {
+			return h.fields[i].Value
+		}
+	}
+	return nil
+}
+
+// Has tells whether a field of that name is there, also an empty one.
+func (h *Header) Has(name string) bool { return h.Count(name) > 0 }
+
+// Count is the number of fields of that name.
+func (h *Header) Count(name string) int {
+	n := 0
+	for i := range h.fields {
+		if foldEqual(h.fields[i].Name, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// Add appends a field. Strings are immutable, so nothing is copied.
+func (h *Header) Add(name, value string) { h.AddBytes(aliasBytes(name), aliasBytes(value)) }
+
+// AddBytes appends a field whose bytes are borrowed until the exchange ends.
+func (h *Header) AddBytes(name, value []byte) {
+	h.fields = append(h.fields, Field{Name: name, Value: value})
+}
+
+// CopyField appends a field and copies its bytes, for a value that lives shorter than the exchange.
+func (h *Header) CopyField(name, value []byte) {
+	h.AddBytes(h.copy(name), h.copy(value))
+}
+
+// Set replaces all fields of that name by one, in the place of the first.
+func (h *Header) Set(name, value string) { h.SetBytes(name, aliasBytes(value)) }
+
+// SetBytes is Set for a borrowed value.
+func (h *Header) SetBytes(name string, value []byte) {
+	for i := range h.fields {
+		if foldEqual(h.fields[i].Name, name) {
+			h.fields[i].Value = value
+			h.delFrom(i+1, name)
+			return
+		}
+	}
+	h.AddBytes(aliasBytes(name), value)
+}
+
+// SetCopy is Set for a value that lives shorter than the exchange.
+func (h *Header) SetCopy(name string, value []byte) { h.SetBytes(name, h.copy(value)) }
+
+// SetInt sets a decimal number.
+func (h *Header) SetInt(name string, n int64) {
+	start := len(h.arena)
+	h.arena = strconv.AppendInt(h.arena, n, 10)
+	h.SetBytes(name, h.arena[start:len(h.arena):len(h.arena)])
+}
+
+// Del removes every field of that name.
+func (h *Header) Del(name string) { h.delFrom(0, name) }
+
+// DelFunc removes every field for which drop says so.
+func (h *Header) DelFunc(drop func(Field) bool) {
+	kept := h.fields[:0]
+	for _, f := range h.fields {
+		if !drop(f) {
+			kept = append(kept, f)
+		}
+	}
+	h.fields = kept
+}
+
+// Reset empties the header and keeps its memory.
+func (h *Header) Reset() {
+	clear(h.fields)
+	h.fields = h.fields[:0]
+	h.arena = h.arena[:0]
+}
+
+// CopyFrom makes h a copy of other that shares no memory with it.
+func (h *Header) CopyFrom(other *Header) {
+	h.Reset()
+	for _, f := range other.fields {
+		h.CopyField(f.Name, f.Value)
+	}
+}
+
+func (h *Header) delFrom(start int, name string) {
+	kept := h.fields[:start]
+	for _, f := range h.fields[start:] {
+		if !foldEqual(f.Name, name) {
+			kept = append(kept, f)
+		}
+	}
+	h.fields = kept
+}
+
+// copy keeps b in the arena. Growing the arena leaves earlier copies where they are, so they stay valid.
+func (h *Header) copy(b []byte) []byte {
+	start := len(h.arena)
+	h.arena = append(h.arena, b...)
+	return h.arena[start:len(h.arena):len(h.arena)]
+}
+
+// foldEqual compares a field name with a known one without regard to ASCII case.
+func foldEqual(b []byte, name string) bool {
+	if len(b) != len(name) {
+		return false
+	}
+	for i := range b {
+		if c, d := b[i], name[i]; c != d && lower(c) != lower(d) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}
+
+// aliasBytes views a string as bytes that must not be written.
+func aliasBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// aliasString views bytes as a string that lives only as long as they stay unchanged.
+func aliasString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
