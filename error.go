@@ -1,8 +1,10 @@
 package sluice
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -135,10 +137,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrorOf is the Error in err's tree; any other error is Internal, with err as its cause.
+// ErrorOf is the Error in err's tree. Of other errors, a deadline that has passed is GatewayTimeout, a cancelled
+// context ClientLeft, and any other is Internal; err is the cause.
 func ErrorOf(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return &Error{Code: GatewayTimeout, Message: "the answer was not there in time", Err: err}
+	}
+	if errors.Is(err, context.Canceled) {
+		return &Error{Code: ClientLeft, Err: err}
 	}
 	return &Error{Code: Internal, Err: err}
 }
