@@ -31,6 +31,10 @@ type ResultMaker interface{ ResultNames() []string }
 // with errors.Join. It is called after the block was filled, and nothing of it has been bound.
 type Checker interface{ Check() error }
 
+// NodeBound is a block that may keep on one node what all nodes of a system need. NodeBound says what that is and
+// what to set instead, or "" when nothing is.
+type NodeBound interface{ NodeBound() string }
+
 // None is the block of a backend that needs no entry under backends.
 type None struct{}
 

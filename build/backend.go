@@ -1,0 +1,215 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync/atomic"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/config"
+)
+
+// backendPlan is an entry under backends that was filled. where is nil when something is wrong with it.
+type backendPlan struct {
+	name        string
+	path        string
+	kind        *sluice.Kind
+	where       any
+	fingerprint string
+	opened      *backend
+}
+
+// backend is an open backend. Nodes share it: it is closed when the last of them lets go.
+type backend struct {
+	name        string
+	kind        string
+	fingerprint string
+	opened      sluice.Opened
+	env         *sluice.Env
+	holders     atomic.Int64
+}
+
+func (b *backend) release() {
+	if b.holders.Add(-1) == 0 {
+		b.env.Close()
+	}
+}
+
+func (m *maker) planBackend(entry sluice.Entry[config.Backend]) {
+	path := "backends." + entry.Name
+	plan := &backendPlan{name: entry.Name, path: path}
+	m.backends = append(m.backends, plan)
+	block, ok := m.oneBlock(path, entry.Value.Kinds, "a backend", sluice.BackendRole)
+	if !ok {
+		return
+	}
+	kind := m.kind(sluice.BackendRole, block.Kind)
+	if kind.Standalone {
+		m.doc.Fault(block.Path, fmt.Errorf("%s needs no entry here; it stands in an endpoint", kind.Name))
+		return
+	}
+	plan.kind, plan.path, plan.fingerprint = kind, block.Path, block.Fingerprint()
+	where := kind.NewWhere()
+	if !block.Fill(where) {
+		return
+	}
+	if bound, is := where.(sluice.NodeBound); is && m.file.Nodes > 1 {
+		if why := bound.NodeBound(); why != "" {
+			m.doc.Fault(block.Path, fmt.Errorf("with nodes: %d, %s", m.file.Nodes, why))
+		}
+	}
+	plan.where = where
+}
+
+// oneBlock picks the one block of an entry and reports when there are none, several, or one of no known kind.
+func (m *maker) oneBlock(path string, blocks []config.Block, what string, role sluice.Role) (config.Block, bool) {
+	ok := len(blocks) == 1
+	for _, b := range blocks {
+		if m.kind(role, b.Kind) == nil {
+			m.unknownKind(b, role)
+			ok = false
+		}
+	}
+	switch {
+	case len(blocks) == 0:
+		m.doc.Fault(path, fmt.Errorf("%s without a kind; want one of %s", what, strings.Join(m.kindNames(role), ", ")))
+	case len(blocks) > 1:
+		m.doc.Fault(blocks[1].Path, fmt.Errorf("%s has one kind, and %s stands here already", what, blocks[0].Kind))
+	}
+	if !ok {
+		return config.Block{}, false
+	}
+	return blocks[0], true
+}
+
+func (m *maker) unknownKind(b config.Block, role sluice.Role) {
+	names := m.kindNames(role)
+	known := names
+	if role == sluice.BackendRole && strings.HasPrefix(b.Path, "endpoints.") {
+		known = append([]string{"route", "routes", "public", "input", "policies", "int64", "respond"}, names...)
+	}
+	if role == sluice.PolicyRole {
+		known = append([]string{"use"}, names...)
+	}
+	if near := sluice.Nearest(b.Kind, known); near != "" {
+		m.doc.Fault(b.Path, fmt.Errorf("unknown key; did you mean %s?", near))
+		return
+	}
+	m.doc.Fault(b.Path, fmt.Errorf("unknown %s; want one of %s", role, strings.Join(names, ", ")))
+}
+
+// kind is the kind of that role and name, or nil.
+func (m *maker) kind(role sluice.Role, name string) *sluice.Kind {
+	for i := range m.opts.Kinds {
+		if k := &m.opts.Kinds[i]; k.Role == role && k.Name == name {
+			return k
+		}
+	}
+	return nil
+}
+
+func (m *maker) kindNames(role sluice.Role) []string {
+	var names []string
+	for _, k := range m.opts.Kinds {
+		if k.Role == role {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+// openBackend opens a backend for the node, or takes over the one that is open already.
+func (m *maker) openBackend(node *Node, plan *backendPlan) {
+	if plan.where == nil {
+		return
+	}
+	if b := m.carryOver(plan); b != nil {
+		b.holders.Add(1)
+		plan.opened = b
+		node.backends = append(node.backends, b)
+		return
+	}
+	env := m.env(plan.name)
+	opened, err := plan.kind.OpenBackend(env, plan.where)
+	if err != nil {
+		env.Close()
+		m.doc.Fault(plan.path, err)
+		return
+	}
+	plan.opened = &backend{name: plan.name, kind: plan.kind.Name, fingerprint: plan.fingerprint, opened: opened, env: env}
+	plan.opened.holders.Store(1)
+	node.backends = append(node.backends, plan.opened)
+}
+
+func (m *maker) carryOver(plan *backendPlan) *backend {
+	if m.previous == nil {
+		return nil
+	}
+	for _, b := range m.previous.backends {
+		if b.name == plan.name && b.kind == plan.kind.Name && b.fingerprint == plan.fingerprint {
+			return b
+		}
+	}
+	return nil
+}
+
+// backendOf finds the entry under backends that an endpoint's block means. A standalone kind has one of its own.
+func (m *maker) backendOf(kind *sluice.Kind, block config.Block, use any) *backendPlan {
+	if kind.Standalone {
+		return m.standalone(kind)
+	}
+	if name := reflect.ValueOf(use).Elem().FieldByName("Backend").String(); name != "" {
+		return m.namedBackend(kind, block, name)
+	}
+	var found []*backendPlan
+	for _, b := range m.backends {
+		if b.kind == kind {
+			found = append(found, b)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0]
+	case 0:
+		m.doc.Fault(block.Path, fmt.Errorf("there is no %s backend; want one under backends", kind.Name))
+	default:
+		m.doc.Fault(block.Path, fmt.Errorf("there are %d %s backends; want backend: NAME to say which", len(found), kind.Name))
+	}
+	return nil
+}
+
+func (m *maker) namedBackend(kind *sluice.Kind, block config.Block, name string) *backendPlan {
+	var names []string
+	for _, b := range m.backends {
+		if b.name == name {
+			if b.kind != nil && b.kind != kind {
+				m.doc.Fault(block.Path+".backend", fmt.Errorf("%s is a backend of kind %s, and this block is %s", name, b.kind.Name, kind.Name))
+				return nil
+			}
+			return b
+		}
+		names = append(names, b.name)
+	}
+	err := errors.New("there is none under backends")
+	if near := sluice.Nearest(name, names); near != "" {
+		err = fmt.Errorf("did you mean %s?", near)
+	} else if len(names) > 0 {
+		err = fmt.Errorf("want one of %s", strings.Join(names, ", "))
+	}
+	m.doc.Fault(block.Path+".backend", fmt.Errorf("unknown backend %q; %w", name, err))
+	return nil
+}
+
+// standalone is the one backend of a kind that needs no entry.
+func (m *maker) standalone(kind *sluice.Kind) *backendPlan {
+	for _, b := range m.backends {
+		if b.kind == kind {
+			return b
+		}
+	}
+	plan := &backendPlan{name: kind.Name, path: "endpoints", kind: kind, where: kind.NewWhere()}
+	m.backends = append(m.backends, plan)
+	return plan
+}

@@ -1,0 +1,173 @@
+// Package build makes a running node from a checked config and a list of kinds: it folds each endpoint's chain once,
+// and owns reload and retirement.
+package build
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/router"
+)
+
+// Options are what a node is made with, besides its config.
+type Options struct {
+	// Kinds are the policies and backends that the config can name.
+	Kinds []sluice.Kind
+	Log   *slog.Logger
+	// Metrics makes the series of policies and backends; nil makes series that nobody sees.
+	Metrics sluice.Metrics
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Observe wraps the whole node; nil wraps nothing.
+	Observe func(endpoints []*sluice.Endpoint, next sluice.Handler) sluice.Handler
+	// Dry makes a node only to find mistakes: nothing outside the process is changed or asked over a network.
+	Dry bool
+	// Progress is told how far long tasks at start have come; it may be nil.
+	Progress func(task string, done, total int64)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = sluice.NoMetrics{}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Observe == nil {
+		o.Observe = func(_ []*sluice.Endpoint, next sluice.Handler) sluice.Handler { return next }
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	return o
+}
+
+// Make makes a node from a config. Every mistake goes to doc, also those that only show when a block is opened, and
+// Make returns doc.Err(): either a node or an error. Backends whose blocks are the same in previous, which may be
+// nil, are carried over with their pools.
+func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
+	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous}
+	m.keys = sluice.NewKeyring(m.file.State.Keys)
+	m.checkNodes()
+	m.plan()
+	// With a mistake found the node will not run, so what is opened from here on only serves to find more of them.
+	m.opts.Dry = m.opts.Dry || doc.Err() != nil
+	node := m.open()
+	if err := doc.Err(); err != nil {
+		node.close()
+		return nil, err
+	}
+	return node, nil
+}
+
+// maker is what Make knows while it works.
+type maker struct {
+	doc      *config.Document
+	file     *config.File
+	opts     Options
+	previous *Node
+	keys     *sluice.Keyring
+
+	backends     []*backendPlan
+	everyRequest []*policyPlan
+	admin        []*policyPlan
+	endpoints    []*endpointPlan
+}
+
+// env is the environment of one block.
+func (m *maker) env(name string) *sluice.Env {
+	return &sluice.Env{
+		Name: name, Log: m.opts.Log.With("block", name), Metrics: m.opts.Metrics, Now: m.opts.Now, Keys: m.keys,
+		Dry: m.opts.Dry, MaxBody: int64(m.file.Listen.Limits.MaxBuffered), Progress: m.opts.Progress,
+	}
+}
+
+// checkNodes refuses what one node would keep for itself where there are several.
+func (m *maker) checkNodes() {
+	if m.file.Nodes <= 1 {
+		return
+	}
+	for _, k := range m.file.State.Keys {
+		if k != "" {
+			return
+		}
+	}
+	m.doc.Fault("nodes", errors.New("several nodes must sign with the same keys, and none is set; want state.keys"))
+}
+
+// plan fills and binds every block, and reports what is wrong with them.
+func (m *maker) plan() {
+	for _, b := range m.file.Backends {
+		m.planBackend(b)
+	}
+	for _, list := range m.file.Policies {
+		m.expand("policies."+list.Name, list.Value, nil)
+	}
+	m.everyRequest = m.planAround("every_request", m.file.EveryRequest)
+	if a := m.file.Listen.Admin; a != nil {
+		m.admin = m.planAround("listen.admin.policies", a.Policies)
+	}
+	m.expand("every_endpoint", m.file.EveryEndpoint, nil)
+	if len(m.file.Endpoints) == 0 {
+		m.doc.Fault("endpoints", errors.New("nothing is served; want at least one endpoint with a route and a backend"))
+	}
+	for _, e := range m.file.Endpoints {
+		m.endpoints = append(m.endpoints, m.planEndpoint(e.Name, e.Value))
+	}
+}
+
+// open opens every block that was planned without a mistake and folds the chains.
+func (m *maker) open() *Node {
+	node := &Node{file: m.file, now: m.opts.Now}
+	node.users.Store(1)
+	for _, b := range m.backends {
+		m.openBackend(node, b)
+	}
+	entries := m.openEndpoints(node)
+	routes, err := router.New(entries)
+	if err != nil {
+		m.routeFault(err)
+		return node
+	}
+	around := m.openPolicies(node, m.everyRequest, nil)
+	inner := m.opts.Observe(node.endpoints, fold(around, routes))
+	node.handler = &front{trusted: m.file.TrustedProxies, next: inner}
+	node.admin = m.openPolicies(node, m.admin, nil)
+	return node
+}
+
+func (m *maker) routeFault(err error) {
+	conflict, ok := errors.AsType[*router.ConflictError](err)
+	if !ok {
+		m.doc.Fault("endpoints", err)
+		return
+	}
+	m.doc.Fault(routePath(m.file, conflict.Endpoint.Name, conflict.Route.String()), err)
+}
+
+// routePath is where a route of an endpoint is written.
+func routePath(file *config.File, endpoint, route string) string {
+	path := "endpoints." + endpoint
+	e, _ := file.Endpoints.Value(endpoint)
+	for i, r := range e.Routes {
+		if r == route {
+			return fmt.Sprintf("%s.routes[%d]", path, i)
+		}
+	}
+	return path + ".route"
+}
+
+// fold puts policies around a handler: the first one is outermost.
+func fold(policies []sluice.Policy, h sluice.Handler) sluice.Handler {
+	for i := len(policies) - 1; i >= 0; i-- {
+		h = policies[i](h)
+	}
+	return h
+}

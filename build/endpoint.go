@@ -1,0 +1,294 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/input"
+	"github.com/sluiceapi/sluice/router"
+)
+
+// endpointPlan is an endpoint whose blocks were filled and bound.
+type endpointPlan struct {
+	path    string
+	config  config.Endpoint
+	ep      *sluice.Endpoint
+	routes  []router.Route
+	chain   []*policyPlan
+	kind    *sluice.Kind
+	block   config.Block
+	use     any
+	backend *backendPlan
+	// declared is how many of ep.Inputs the file declares; the others are path parameters.
+	declared int
+	uses     // of the backend and of respond
+	respond  uses
+	broken   bool
+}
+
+func (m *maker) planEndpoint(name string, c config.Endpoint) *endpointPlan {
+	p := &endpointPlan{path: "endpoints." + name, config: c}
+	p.ep = &sluice.Endpoint{Name: name, Public: c.Public, Int64Text: c.Int64 == "string"}
+	m.planRoutes(p)
+	m.planInputs(p)
+	m.planUse(p)
+	m.planChain(p)
+	return p
+}
+
+func (m *maker) planRoutes(p *endpointPlan) {
+	written := p.config.Routes
+	if p.config.Route != "" {
+		written = []string{p.config.Route}
+	}
+	for _, text := range written {
+		at := routePath(m.file, p.ep.Name, text)
+		route, err := router.ParseRoute(text)
+		if err != nil {
+			m.doc.Fault(at, err)
+			p.broken = true
+			continue
+		}
+		p.routes = append(p.routes, route)
+		p.ep.Routes = append(p.ep.Routes, route.String())
+	}
+	p.broken = p.broken || len(p.routes) == 0
+}
+
+// planInputs collects what the endpoint's references can name: declared inputs, then the other path parameters.
+func (m *maker) planInputs(p *endpointPlan) {
+	params := make(map[string]int)
+	var order []string
+	for _, r := range p.routes {
+		for _, name := range r.Params() {
+			if params[name]++; params[name] == 1 {
+				order = append(order, name)
+			}
+		}
+	}
+	for _, in := range p.config.Input.Values {
+		p.ep.Inputs = append(p.ep.Inputs, m.planInput(p, in, params))
+	}
+	p.declared = len(p.ep.Inputs)
+	for _, name := range order {
+		if sluice.Reserved(name) {
+			m.doc.Fault(routePath(m.file, p.ep.Name, p.ep.Routes[0]), fmt.Errorf("a parameter cannot be called %s: it has a meaning of its own in references", name))
+		}
+		if !slices.ContainsFunc(p.ep.Inputs, func(in sluice.Input) bool { return in.Name == name }) {
+			p.ep.Inputs = append(p.ep.Inputs, sluice.Input{Name: name, In: "path", Type: sluice.Text, Required: params[name] == len(p.routes)})
+		}
+	}
+}
+
+func (m *maker) planInput(p *endpointPlan, e sluice.Entry[sluice.Input], params map[string]int) sluice.Input {
+	at := p.path + ".input." + e.Name
+	in := e.Value
+	in.Name = e.Name
+	if in.Type == sluice.Absent {
+		in.Type = sluice.Text
+	}
+	if sluice.Reserved(in.Name) {
+		m.doc.Fault(at, fmt.Errorf("an input cannot be called %s: it has a meaning of its own in references", in.Name))
+	}
+	inPath := params[in.Name] > 0
+	switch {
+	case in.In == "" && inPath:
+		in.In = "path"
+	case in.In == "":
+		m.doc.Fault(at, errors.New("it is not told where the value stands; want in: path, query or header"))
+	case in.In == "path" && !inPath && !p.broken:
+		m.doc.Fault(at+".in", fmt.Errorf("the route has no parameter {%s}", in.Name))
+	case in.In != "path" && inPath:
+		m.doc.Fault(at+".in", fmt.Errorf("{%s} stands in the route's path, so it cannot be in the %s", in.Name, in.In))
+	}
+	in.Required = in.Required || in.In == "path" && params[in.Name] == len(p.routes)
+	return in
+}
+
+// planUse fills and binds the endpoint's own block and respond.
+func (m *maker) planUse(p *endpointPlan) {
+	block, ok := m.oneBlock(p.path, p.config.Kinds, "an endpoint", sluice.BackendRole)
+	if !ok {
+		p.broken = true
+		m.planRespond(p, sluice.Scope{Endpoint: p.ep})
+		return
+	}
+	p.kind, p.block = m.kind(sluice.BackendRole, block.Kind), block
+	p.use = p.kind.NewUse()
+	if !block.Fill(p.use) {
+		p.broken = true
+	}
+	if p.backend = m.backendOf(p.kind, block, p.use); p.backend == nil {
+		p.broken = true
+	}
+	scope := sluice.Scope{Endpoint: p.ep}
+	if maker, ok := p.use.(sluice.ResultMaker); ok {
+		scope.Results = maker.ResultNames()
+	}
+	for _, name := range scope.Results {
+		m.checkResultName(p, name)
+	}
+	m.bind(block.Path, p.use, scope, p.path, &p.uses)
+	m.planRespond(p, scope)
+}
+
+func (m *maker) checkResultName(p *endpointPlan, name string) {
+	if sluice.Reserved(name) {
+		m.doc.Fault(p.block.Path, fmt.Errorf("a result cannot be called %s: it has a meaning of its own in references", name))
+	}
+	if slices.ContainsFunc(p.ep.Inputs, func(in sluice.Input) bool { return in.Name == name }) {
+		m.doc.Fault(p.block.Path, fmt.Errorf("%s is an input and a result; want two names", name))
+	}
+}
+
+func (m *maker) planRespond(p *endpointPlan, scope sluice.Scope) {
+	if p.config.Respond != nil {
+		m.bind(p.path+".respond", p.config.Respond, scope, p.path, &p.respond)
+	}
+}
+
+// planChain expands the endpoint's policies, binds them, and checks their order.
+func (m *maker) planChain(p *endpointPlan) {
+	scope := sluice.Scope{Endpoint: p.ep}
+	for _, policy := range m.expand("every_endpoint", m.file.EveryEndpoint, nil) {
+		m.bind(policy.block.Path, policy.use, scope, p.path, &policy.uses)
+		if p.ep.Public && (policy.kind.Authenticates || policy.kind.NeedsCaller || policy.caller) {
+			continue
+		}
+		p.chain = append(p.chain, policy)
+	}
+	for _, policy := range m.expand(p.path+".policies", p.config.Policies, nil) {
+		m.bind(policy.block.Path, policy.use, scope, p.path, &policy.uses)
+		p.chain = append(p.chain, policy)
+	}
+	m.checkOrder(append(slices.Clone(m.everyRequest), p.chain...))
+	known := slices.ContainsFunc(m.everyRequest, func(a *policyPlan) bool { return a.kind.Authenticates })
+	known = m.checkCaller(p.chain, known)
+	if !known && (p.uses.caller || p.respond.caller) {
+		m.doc.Fault(p.path, errors.New("it refers to the caller, and no policy of it finds out who asks"))
+	}
+	for _, policy := range p.chain {
+		p.broken = p.broken || policy.broken
+	}
+}
+
+// openEndpoints opens every endpoint and returns what the router is made of.
+func (m *maker) openEndpoints(node *Node) []router.Entry {
+	var entries []router.Entry
+	for _, p := range m.endpoints {
+		handler, preflight := m.openEndpoint(node, p)
+		node.endpoints = append(node.endpoints, p.ep)
+		for _, route := range p.routes {
+			entries = append(entries, router.Entry{Route: route, Endpoint: p.ep, Handler: handler, Preflight: preflight})
+		}
+	}
+	return entries
+}
+
+var errBroken = &sluice.Error{Code: sluice.Internal, Message: "the endpoint's config is broken"}
+
+// openEndpoint opens the endpoint's blocks and folds its chain. Also of a broken endpoint all is opened that can be,
+// for the mistakes that this shows.
+func (m *maker) openEndpoint(node *Node, p *endpointPlan) (handler, preflight sluice.Handler) {
+	handler = sluice.HandlerFunc(func(*sluice.Exchange) error { return errBroken })
+	checks, err := input.Compile(p.ep, p.config.Input.Body, int64(m.file.Listen.Limits.MaxBuffered))
+	if err != nil {
+		m.doc.Fault(p.path+".input", err)
+		return handler, nil
+	}
+	if h := m.openUse(node, p); h != nil {
+		handler = h
+	}
+	if p.config.Respond != nil {
+		handler = &respond{next: handler, with: p.config.Respond}
+	}
+	return m.foldEndpoint(node, p, checks, handler)
+}
+
+func (m *maker) openUse(node *Node, p *endpointPlan) sluice.Handler {
+	if p.broken || p.backend.opened == nil || m.doc.Faulty(p.block.Path) {
+		return nil
+	}
+	env := m.env(p.ep.Name)
+	h, err := p.backend.opened.opened.Handle(env, p.ep, p.use)
+	if err != nil {
+		env.Close()
+		m.doc.Fault(p.block.Path, err)
+		return nil
+	}
+	node.envs = append(node.envs, env)
+	return h
+}
+
+// foldEndpoint folds the chain from the inside out. Each input is checked just before the first policy that uses
+// it, and what no policy uses before the backend.
+func (m *maker) foldEndpoint(node *Node, p *endpointPlan, checks *input.Checks, handler sluice.Handler) (h, preflight sluice.Handler) {
+	steps := p.checkSteps()
+	last := len(steps) - 1
+	handler = check(checks, steps[last], handler)
+	var answering []sluice.Policy
+	for i := len(p.chain) - 1; i >= 0; i-- {
+		policy := m.openPolicy(node, p.chain[i], p.ep)
+		if policy == nil {
+			continue
+		}
+		handler = check(checks, steps[i], policy(handler))
+		if p.chain[i].kind.AnswersPreflight {
+			answering = append([]sluice.Policy{policy}, answering...)
+		}
+	}
+	if len(answering) > 0 {
+		preflight = fold(answering, sluice.HandlerFunc(noPreflight))
+	}
+	return handler, preflight
+}
+
+func noPreflight(x *sluice.Exchange) error {
+	x.Response.Status = 204
+	return nil
+}
+
+// step is what is checked before one handler of a chain.
+type step struct {
+	inputs []int
+	body   bool
+}
+
+func check(checks *input.Checks, s step, next sluice.Handler) sluice.Handler {
+	if len(s.inputs) == 0 && !s.body {
+		return next
+	}
+	return checks.Handler(s.inputs, s.body, next)
+}
+
+// checkSteps says what is checked before each policy and, last, before the backend.
+func (p *endpointPlan) checkSteps() []step {
+	steps := make([]step, len(p.chain)+1)
+	done, bodyDone := make(map[int]bool), false
+	for i, policy := range p.chain {
+		for _, in := range policy.inputs {
+			if !done[in] {
+				done[in] = true
+				steps[i].inputs = append(steps[i].inputs, in)
+			}
+		}
+		if policy.body && !bodyDone {
+			bodyDone, steps[i].body = true, true
+		}
+	}
+	rest := &steps[len(p.chain)]
+	used := make(map[int]bool)
+	for _, in := range slices.Concat(p.uses.inputs, p.respond.inputs) {
+		used[in] = true
+	}
+	for in := range p.ep.Inputs {
+		if !done[in] && (in < p.declared || used[in]) {
+			rest.inputs = append(rest.inputs, in)
+		}
+	}
+	rest.body = !bodyDone && (len(p.config.Input.Body) > 0 || p.uses.body || p.respond.body)
+	return steps
+}

@@ -1,0 +1,106 @@
+package build
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/config"
+)
+
+// Node serves endpoints. It lives until it is retired and its last exchange has ended; then what it opened is
+// closed, but for the backends that another node has taken over.
+type Node struct {
+	file      *config.File
+	now       func() time.Time
+	handler   sluice.Handler
+	admin     []sluice.Policy
+	endpoints []*sluice.Endpoint
+	backends  []*backend
+	envs      []*sluice.Env
+
+	// users counts the exchanges that run on the node, and one for whoever holds it.
+	users  atomic.Int64
+	closed sync.Once
+}
+
+// File is the config that the node was made from.
+func (n *Node) File() *config.File { return n.file }
+
+// Endpoints are what the node serves, in the order of the file.
+func (n *Node) Endpoints() []*sluice.Endpoint { return n.endpoints }
+
+// Serve answers an exchange.
+func (n *Node) Serve(x *sluice.Exchange) error { return n.handler.Serve(x) }
+
+// Admin puts the policies of the admin listener around a handler.
+func (n *Node) Admin(h sluice.Handler) sluice.Handler { return fold(n.admin, h) }
+
+// Ping asks every backend that can say so whether what stands behind it answers now: for each of them by name, nil
+// or what is wrong.
+func (n *Node) Ping(ctx context.Context) map[string]error {
+	answers := make(map[string]error)
+	for _, b := range n.backends {
+		if p, ok := b.opened.Backend.(sluice.Pinger); ok {
+			answers[b.name] = p.Ping(ctx)
+		}
+	}
+	return answers
+}
+
+// Retire gives the node up: it is closed as soon as no exchange runs on it.
+func (n *Node) Retire() { n.release() }
+
+// End lets go of the node when an exchange on it is over.
+func (n *Node) End(*sluice.Exchange, sluice.Outcome) { n.release() }
+
+func (n *Node) release() {
+	if n.users.Add(-1) == 0 {
+		n.close()
+	}
+}
+
+func (n *Node) close() {
+	n.closed.Do(func() {
+		for i := len(n.envs) - 1; i >= 0; i-- {
+			n.envs[i].Close()
+		}
+		for i := len(n.backends) - 1; i >= 0; i-- {
+			n.backends[i].release()
+		}
+	})
+}
+
+// Switch is a Handler that serves on the node of the moment. An exchange ends on the node that it started on.
+type Switch struct{ current atomic.Pointer[Node] }
+
+// Node is the node of the moment; nil before the first Swap.
+func (s *Switch) Node() *Node { return s.current.Load() }
+
+// Swap makes next the node of the moment and retires the one before.
+func (s *Switch) Swap(next *Node) {
+	if old := s.current.Swap(next); old != nil {
+		old.Retire()
+	}
+}
+
+var errNoNode = &sluice.Error{Code: sluice.Unavailable, Message: "the node is starting"}
+
+// Serve answers an exchange on the node of the moment.
+func (s *Switch) Serve(x *sluice.Exchange) error {
+	for {
+		n := s.current.Load()
+		if n == nil {
+			return errNoNode
+		}
+		n.users.Add(1)
+		if s.current.Load() == n {
+			x.OnEnd(n)
+			return n.Serve(x)
+		}
+		// The node was given up between the two loads, and may be closed already.
+		n.release()
+	}
+}
