@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// warmUp goes before every measured run: pools fill, Go's heap and the page
+// cache settle.
+const warmUp = time.Second
+
+// entry is a rival whose server is up, and the best that was seen of it.
+type entry struct {
+	name     string
+	process  *process
+	base     string // "http://127.0.0.1:PORT"
+	requests int    // of all measured runs
+	best     result
+}
+
+// result is one measured run.
+type result struct {
+	load
+	cpu  time.Duration // of the server's processes
+	wall time.Duration
+}
+
+// cpuPerRequest is in microseconds.
+func (r result) cpuPerRequest() float64 {
+	return float64(r.cpu.Nanoseconds()) / 1000 / float64(r.requests)
+}
+
+// busy is the share of the server's core that the server used.
+func (r result) busy() float64 { return r.cpu.Seconds() / r.wall.Seconds() }
+
+// startAll starts the rivals and waits until each answers the path with 200.
+func (b *bench) startAll(ctx context.Context, rivals []rival, path string) ([]*entry, error) {
+	entries := make([]*entry, len(rivals))
+	for i, r := range rivals {
+		address, err := freeAddress()
+		if err != nil {
+			return nil, err
+		}
+		p, err := r.start(b, address)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name(), err)
+		}
+		entries[i] = &entry{name: r.name(), process: p, base: "http://" + address}
+		if err := p.waitReady(ctx, entries[i].base+path); err != nil {
+			return nil, err
+		}
+	}
+	return entries, nil
+}
+
+// measure runs the load against each in turn, and then again: what else
+// happens on the machine meanwhile so falls on all of them. Of each the run
+// with the most requests is kept, whole.
+func (b *bench) measure(ctx context.Context, entries []*entry, path, script string) error {
+	for range b.runs {
+		for _, e := range entries {
+			if _, err := b.wrk(ctx, warmUp, e.base+path, script); err != nil {
+				return fmt.Errorf("%s: warming up: %w", e.name, err)
+			}
+			r, err := b.measureOnce(ctx, e, path, script)
+			if err != nil {
+				return fmt.Errorf("%s: %w", e.name, err)
+			}
+			e.requests += r.requests
+			if r.perSecond > e.best.perSecond {
+				e.best = r
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) measureOnce(ctx context.Context, e *entry, path, script string) (result, error) {
+	pid := e.process.cmd.Process.Pid
+	before, err := cpuTime(pid)
+	if err != nil {
+		return result{}, err
+	}
+	begin := time.Now()
+	seen, err := b.wrk(ctx, b.duration, e.base+path, script)
+	if err != nil {
+		return result{}, err
+	}
+	wall := time.Since(begin)
+	after, err := cpuTime(pid)
+	return result{load: seen, cpu: after - before, wall: wall}, err
+}
+
+// checkLog makes sure that a server that was to log each request has. It is
+// asked once the server has ended, so that nothing waits in a buffer.
+func checkLog(e *entry) error {
+	file, err := os.Open(e.process.log)
+	if err != nil {
+		return fmt.Errorf("%s: access log: %w", e.name, err)
+	}
+	defer file.Close()
+	lines := 0
+	for part := make([]byte, 1<<20); ; {
+		n, err := file.Read(part)
+		lines += bytes.Count(part[:n], []byte{'\n'})
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%s: access log: %w", e.name, err)
+		}
+	}
+	if lines < e.requests {
+		return fmt.Errorf("%s: %d lines in its access log for %d requests and more", e.name, lines, e.requests)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+)
+
+const sluiceName = "sluice"
+
+// sluice is a node of ours that does what its rivals do.
+type sluice struct {
+	accessLog bool
+	answers   string // the YAML of backends and endpoints
+}
+
+func (sluice) name() string { return sluiceName }
+
+func (sluice) prepare(ctx context.Context, b *bench) (string, error) {
+	if _, err := b.goBuild(ctx, "", "./cmd/sluice", sluiceName); err != nil {
+		return "", err
+	}
+	return "this tree, " + runtime.Version(), nil
+}
+
+func (s sluice) start(b *bench, address string) (*process, error) {
+	admin, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	config, err := b.write("sluice.yaml", fmt.Sprintf(`sluice: 1
+listen:
+  http: %q
+  admin: %q
+observe:
+  access_log: %t
+%s`, address, admin, s.accessLog, s.answers))
+	if err != nil {
+		return nil, err
+	}
+	return b.start(sluiceName, b.serverCore, b.path(sluiceName), "run", config)
+}
+
+// proxyAnswers passes every GET on to the upstream address.
+func proxyAnswers(upstream string) string {
+	return fmt.Sprintf(`backends:
+  upstream:
+    http:
+      urls: ["http://%s"]
+endpoints:
+  get:
+    route: GET /{rest...}
+    http:
+      backend: upstream
+      path: "/{rest}"
+`, upstream)
+}
+
+// productAnswers serves the products in a SQLite file.
+func productAnswers(file string) string {
+	return fmt.Sprintf(`backends:
+  shop:
+    sql:
+      url: %q
+endpoints:
+  get_product:
+    route: GET /api/products/{id}
+    input:
+      id: {in: path, type: integer}
+    sql:
+      backend: shop
+      query: SELECT * FROM products WHERE id = $id
+      returns: one
+`, "sqlite:"+file)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+)
+
+//go:embed products.lua
+var productsScript string
+
+// sqlite measures a row that is read by its key and answered as JSON.
+func sqlite(ctx context.Context, args []string) error {
+	flags, s := newFlags("sqlite")
+	driver := flags.String("driver", rivalDriver, "of the servers written by hand: modernc or ncruces")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	b, err := newBench(ctx, *s)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+
+	// Each server has a file of its own, of the same bytes: SQLite engines
+	// that are not of one make do not always share their locks.
+	files := []string{b.path("sluice.db"), b.path("unprepared.db"), b.path("prepared.db")}
+	for _, file := range files {
+		if err := createProducts(ctx, file); err != nil {
+			return fmt.Errorf("writing the products: %w", err)
+		}
+	}
+	script, err := b.write("products.lua", productsScript)
+	if err != nil {
+		return err
+	}
+	rivals, err := b.choose(ctx, []rival{
+		sluice{answers: productAnswers(files[0])},
+		byHand{file: files[1], driver: *driver},
+		byHand{file: files[2], driver: *driver, prepared: true},
+	})
+	if err != nil {
+		return err
+	}
+	b.writeRivals(os.Stdout)
+	entries, err := b.startAll(ctx, rivals, "/api/products/1")
+	if err != nil {
+		return err
+	}
+	if err := checkProducts(ctx, entries); err != nil {
+		return err
+	}
+	if err := b.measure(ctx, entries, "/", script); err != nil {
+		return err
+	}
+	results("a row of SQLite", entries).writeTo(os.Stdout)
+	fmt.Println()
+	writeRatios(os.Stdout, "a row of SQLite", entries, "unprepared", "prepared")
+	return nil
+}
+
+// checkProducts makes sure that all servers give the same answers: the same
+// fields with the same values, in whatever order, and 404 for what is not
+// there.
+func checkProducts(ctx context.Context, entries []*entry) error {
+	for _, id := range []int{1, 17, 4711, productRows, productRows + 1} {
+		var want any
+		for i, e := range entries {
+			status, body, err := fetch(ctx, fmt.Sprintf("%s/api/products/%d", e.base, id))
+			if err != nil {
+				return fmt.Errorf("%s: %w", e.name, err)
+			}
+			if id > productRows {
+				if status != 404 {
+					return fmt.Errorf("%s: product %d is not there, yet it answered %d %s", e.name, id, status, body)
+				}
+				continue
+			}
+			got, err := parseJSON(body)
+			if status != 200 || err != nil {
+				return fmt.Errorf("%s: product %d: %d %s", e.name, id, status, body)
+			}
+			if i == 0 {
+				want = got
+			} else if !reflect.DeepEqual(got, want) {
+				return fmt.Errorf("product %d: %s answers %s, but %s has %v", id, e.name, body, entries[0].name, want)
+			}
+		}
+	}
+	return nil
+}
+
+// parseJSON keeps numbers as they are written, so that 1 and 1.0 differ.
+func parseJSON(text []byte) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	err := decoder.Decode(&value)
+	return value, err
+}
