@@ -1,0 +1,158 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluiceapi/sluice/config"
+)
+
+func (t *tool) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run [FILE…]",
+		Short: "Serve a config",
+		Long: `Serve a config. The first FILE is the base, the others are laid over it;
+without any it is sluice.yaml.
+
+A changed file, or SIGHUP, builds the new node beside the old one and swaps
+them; a file with a mistake changes nothing and the log says why. SIGTERM and
+SIGINT stop gracefully: no longer ready, a delay, finish what runs. A second
+one stops at once.`,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
+			return t.serve(ctx, files, hangup, stop)
+		},
+	}
+}
+
+// addresses are where a node listens.
+type addresses struct{ HTTP, HTTPS, Admin string }
+
+// serve runs a config until ctx ends, then drains. stopping is called when the drain begins, so that a second signal
+// ends the process.
+func (t *tool) serve(ctx context.Context, files []string, hangup <-chan os.Signal, stopping func()) error {
+	doc := t.load(files)
+	r, err := t.newRunner(files, doc)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	if err := r.start(doc); err != nil {
+		return err
+	}
+	changes, stopWatching, err := watch(doc.Sources())
+	if err != nil {
+		r.log.Warn("files are not watched; SIGHUP reloads", "error", err)
+	}
+	defer stopWatching()
+	r.announce()
+	if t.started != nil {
+		t.started(r.addresses())
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			stopping()
+			return failed(r.drain())
+		case err := <-r.failed:
+			return failed(err)
+		case <-hangup:
+			changes.update(r.reload())
+		case <-changes.changed():
+			changes.update(r.reload())
+		}
+	}
+}
+
+// announce says what is served and where: to people as text, else in one log line.
+func (r *runner) announce() {
+	at := r.addresses()
+	file := r.nodes.Node().File()
+	if !r.tool.terminal {
+		r.log.Info("serving", "http", at.HTTP, "https", at.HTTPS, "admin", at.Admin, "endpoints", len(file.Endpoints), "version", version())
+		return
+	}
+	out := r.tool.err
+	fmt.Fprintf(out, "\nsluice %s serves %s\n\n", version(), strings.Join(r.files, " "))
+	for _, line := range [][2]string{{"http", link("http", at.HTTP)}, {"https", link("https", at.HTTPS)}, {"admin", link("http", at.Admin)}} {
+		if line[1] != "" {
+			fmt.Fprintf(out, "  %-6s %s\n", line[0], line[1])
+		}
+	}
+	fmt.Fprintln(out)
+	for _, e := range file.Endpoints {
+		for _, route := range append([]string{e.Value.Route}, e.Value.Routes...) {
+			if route != "" {
+				fmt.Fprintf(out, "  %s\n", route)
+			}
+		}
+	}
+	if sample := sampleCurl(file, at); sample != "" {
+		fmt.Fprintf(out, "\ntry:  %s\n\n", sample)
+	}
+}
+
+func link(scheme, address string) string {
+	if address == "" {
+		return ""
+	}
+	if strings.HasPrefix(address, "[::]:") {
+		address = "localhost" + strings.TrimPrefix(address, "[::]")
+	}
+	return scheme + "://" + address
+}
+
+// sampleCurl is a request that a reader can try: the first GET that needs no more than a number in its path.
+func sampleCurl(file *config.File, at addresses) string {
+	base := link("http", at.HTTP)
+	if base == "" {
+		return ""
+	}
+	for _, e := range file.Endpoints {
+		path, found := strings.CutPrefix(e.Value.Route, "GET /")
+		if !found || strings.Contains(path, "...") {
+			continue
+		}
+		for {
+			before, rest, open := strings.Cut(path, "{")
+			_, after, closed := strings.Cut(rest, "}")
+			if !open || !closed {
+				return "curl " + base + "/" + path
+			}
+			path = before + "1" + after
+		}
+	}
+	return ""
+}
+
+// slogger is the logger until a config says otherwise.
+func (t *tool) slogger() *slog.Logger { return slog.New(slog.NewTextHandler(t.err, nil)) }
+
+// drain stops gracefully: no longer ready, a delay in which load balancers see that, then finish what runs.
+func (r *runner) drain() error {
+	drain := r.nodes.Node().File().Listen.Drain
+	r.log.Info("draining", "delay", drain.Delay.String(), "timeout", drain.Timeout.String())
+	r.draining.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), drain.Delay+drain.Timeout)
+	defer cancel()
+	began := time.Now()
+	err := r.server.Shutdown(ctx)
+	if r.admin != nil {
+		err = errors.Join(err, r.admin.Close())
+	}
+	r.log.Info("stopped", "after", time.Since(began).Round(time.Millisecond).String())
+	return err
+}
