@@ -1,0 +1,153 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/pressly/goose/v3"
+)
+
+// Migrations are the numbered .sql files of a directory, in goose's format, and what the database knows of them.
+// Its methods may be called at once, by several processes too: one works, the others wait for it,
+// by a lock on the file "<database>-migrate", which the system drops with its holder and which is left in place, empty.
+// Foreign keys are enforced; a migration that rebuilds a table says "-- +goose NO TRANSACTION" and turns them off.
+type Migrations struct {
+	db    *DB
+	files fs.FS
+}
+
+// Migration is one file and its state.
+type Migration struct {
+	Version  int64
+	Name     string        // of the file
+	Applied  time.Time     // zero if it is not; known from Status
+	Duration time.Duration // what it took; known from Up and Down
+}
+
+// Migrations returns the migrations of a directory. Nothing is read until they are used.
+func (db *DB) Migrations(files fs.FS) *Migrations { return &Migrations{db: db, files: files} }
+
+// Up applies what is pending, in order, and returns what it applied: some, too, when one fails.
+func (m *Migrations) Up(ctx context.Context) ([]Migration, error) {
+	return m.run(ctx, func(p *goose.Provider) ([]Migration, error) {
+		done, err := p.Up(ctx)
+		var part *goose.PartialError
+		if errors.As(err, &part) {
+			done, err = part.Applied, wrap(path.Base(part.Failed.Source.Path), "", part.Err, nil)
+		}
+		return results(done), err
+	})
+}
+
+// Down takes back the last one applied, and returns it; nothing if there is none.
+func (m *Migrations) Down(ctx context.Context) ([]Migration, error) {
+	return m.run(ctx, func(p *goose.Provider) ([]Migration, error) {
+		done, err := p.Down(ctx)
+		switch {
+		case errors.Is(err, goose.ErrNoNextVersion):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		return results([]*goose.MigrationResult{done}), nil
+	})
+}
+
+// Status returns all files in order, each with the time it was applied.
+func (m *Migrations) Status(ctx context.Context) ([]Migration, error) {
+	return m.run(ctx, func(p *goose.Provider) ([]Migration, error) {
+		all, err := p.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var out []Migration
+		for _, s := range all {
+			out = append(out, Migration{Version: s.Source.Version, Name: path.Base(s.Source.Path), Applied: s.AppliedAt})
+		}
+		return out, nil
+	})
+}
+
+func results(in []*goose.MigrationResult) []Migration {
+	var out []Migration
+	for _, r := range in {
+		out = append(out, Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path), Duration: r.Duration})
+	}
+	return out
+}
+
+// run opens goose on a connection of its own, under the lock, and calls f.
+func (m *Migrations) run(ctx context.Context, f func(*goose.Provider) ([]Migration, error)) (_ []Migration, err error) {
+	file := m.db.path
+	if m.db.options.ReadOnly {
+		return nil, &Error{File: file, Code: int(sqlite3.READONLY), Message: "the database was opened read only", Offset: -1}
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("migrate %s: %w", file, err)
+		}
+	}()
+	guard, err := lock(ctx, file+"-migrate")
+	if err != nil {
+		return nil, err
+	}
+	defer guard.Close()
+	pool, err := driver.Open(file, m.db.configure)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, m.files, goose.WithDisableGlobalRegistry(true))
+	if errors.Is(err, goose.ErrNoMigrations) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f(p)
+}
+
+// configure sets up the connection that migrates.
+func (db *DB) configure(c *sqlite3.Conn) error {
+	if err := c.BusyTimeout(db.options.BusyTimeout); err != nil {
+		return err
+	}
+	return c.Exec("PRAGMA foreign_keys=ON")
+}
+
+// lockEvery is how often a process that waits to migrate asks again.
+const lockEvery = 20 * time.Millisecond
+
+// lock waits until this process alone holds the file at path, until ctx ends. To close the connection frees it.
+func lock(ctx context.Context, path string) (*sqlite3.Conn, error) {
+	c, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	if err != nil {
+		return nil, wrap(path, "", err, nil)
+	}
+	c.SetInterrupt(ctx)
+	err = c.BusyHandler(func(ctx context.Context, _ int) bool {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(lockEvery):
+			return true
+		}
+	})
+	if err == nil {
+		err = c.Exec("BEGIN EXCLUSIVE")
+	}
+	if err == nil {
+		return c, nil
+	}
+	c.Close()
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return nil, fmt.Errorf("wait for another migration: %w", err)
+}
