@@ -1,0 +1,173 @@
+package sluice_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sluiceapi/sluice"
+
+// rule says what of ours a package may import, and why no more. A name that ends in /* stands for a package and all
+// below it.
+type rule struct {
+	pkg    string
+	ours   []string
+	others []string // modules of others; nil with anyOther unset means the standard library only
+	why    string
+}
+
+// house is the order of the rooms. A package is judged by the first rule that fits.
+var house = []rule{
+	{pkg: ".", why: "the vocabulary must be readable, and usable, without anything else"},
+	{pkg: "config", ours: []string{"."}, others: []string{"go.yaml.in/yaml"}, why: "it knows no kind, so that a kind is added without touching it"},
+	{pkg: "input", ours: []string{"."}, others: []string{"github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"}, why: "it checks values, and knows neither YAML nor sockets"},
+	{pkg: "router", ours: []string{"."}, why: "it picks an endpoint and nothing else"},
+	{pkg: "build", ours: []string{".", "config", "router", "input"}, why: "it folds chains of kinds that it is given, so it names none"},
+	{pkg: "server", ours: []string{"."}, others: []string{"golang.org/x/net", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}, why: "an engine can be replaced only while nothing else is in it"},
+	{pkg: "observe", ours: []string{"."}, others: []string{"github.com/prometheus", "go.opentelemetry.io", "google.golang.org", "github.com/klauspost/compress"}, why: "it hears of exchanges, and depends on nothing that makes them"},
+	{pkg: "admin", ours: []string{".", "observe"}, others: []string{"github.com/prometheus", "github.com/klauspost/compress"}, why: "it shows what others know"},
+	{pkg: "policy/*", ours: []string{"."}, others: []string{"github.com/klauspost/compress"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
+	{pkg: "backend/sql/sqlite", others: []string{"github.com/ncruces", "github.com/pressly/goose", "golang.org/x/sys"}, why: "it runs statements and knows nothing of exchanges"},
+	{pkg: "backend/sql", ours: []string{".", "backend/sql/*"}, why: "databases are reached through its own packages only"},
+	{pkg: "backend/*", ours: []string{"."}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
+	{pkg: "standard", ours: []string{".", "policy/*", "backend/*"}, why: "it is the list of kinds and nothing else"},
+	{pkg: "cases", ours: []string{".", "build", "config", "server"}, others: []string{"golang.org/x/tools"}, why: "it serves a config as the command does, with kinds that it is given"},
+	{pkg: "command", ours: []string{".", "admin", "build", "cases", "config", "observe", "server"}, others: []string{"github.com/spf13/cobra", "github.com/fsnotify/fsnotify", "github.com/schollz/progressbar", "golang.org/x/term"}, why: "it joins everything but the kinds, which its caller gives it"},
+	{pkg: "cmd/sluice", ours: []string{".", "command", "standard"}, why: "it gives the command the stock kinds"},
+	{pkg: "sluicetest", ours: []string{".", "build", "config", "server"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
+	{pkg: "examples/*", ours: []string{".", "command", "standard", "backend/function"}, why: "an example uses what a user's program would"},
+	{pkg: "tour", others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "prove", others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "bench", others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite"}, why: "it measures programs from outside"},
+}
+
+type listed struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	GoFiles    []string
+	Standard   bool
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// room is a package's name within the house, "." for the root.
+func room(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
+
+func fits(name, pattern string) bool {
+	above, all := strings.CutSuffix(pattern, "/*")
+	return name == pattern || all && (name == above || strings.HasPrefix(name, above+"/"))
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		name := room(p.ImportPath)
+		i := slices.IndexFunc(house, func(r rule) bool { return fits(name, r.pkg) })
+		if i < 0 {
+			t.Errorf("package %s has no rule: say in the house what it may import, and why", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if why := house[i].refuses(name, imported); why != "" {
+				t.Errorf("package %s must not import %s: %s", name, imported, why)
+			}
+		}
+	}
+}
+
+func (r rule) refuses(name, imported string) string {
+	if imported == module || strings.HasPrefix(imported, module+"/") {
+		if slices.ContainsFunc(r.ours, func(o string) bool { return fits(room(imported), o) }) {
+			return ""
+		}
+		return r.why
+	}
+	first, _, _ := strings.Cut(imported, "/")
+	if !strings.Contains(first, ".") {
+		return ""
+	}
+	if slices.ContainsFunc(r.others, func(o string) bool { return strings.HasPrefix(imported, o) }) {
+		return ""
+	}
+	return r.why
+}
+
+// serverTypes are net/http's names for the side that answers.
+var serverTypes = []string{"http.Handler", "http.HandlerFunc", "http.ResponseWriter", "http.Server", "http.ServeMux", "http.Hijacker",
+	"http.Flusher", "http.ResponseController", "http.ListenAndServe", "http.Serve", "http.Pusher"}
+
+// TestEngine holds that only server knows which engine runs: net/http's server types stand in server, in admin, and
+// in the adapter of backend/function, which takes a user's http.Handler.
+func TestEngine(t *testing.T) {
+	t.Parallel()
+	allowed := []string{"server", "admin", "backend/function", "bench", "prove", "tour", "examples/*"}
+	for _, p := range packages(t) {
+		name := room(p.ImportPath)
+		if slices.ContainsFunc(allowed, func(a string) bool { return fits(name, a) }) {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			for _, used := range selectors(t, filepath.Join(p.Dir, file)) {
+				if slices.Contains(serverTypes, used) {
+					t.Errorf("%s/%s names %s: only server may know which engine runs", name, file, used)
+				}
+			}
+		}
+	}
+}
+
+// TestDoc holds that every package says in one sentence what it is for.
+func TestDoc(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		var docs []string
+		for _, file := range p.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.ParseComments|parser.PackageClauseOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Doc != nil {
+				docs = append(docs, f.Doc.Text())
+			}
+		}
+		name := room(p.ImportPath)
+		if len(docs) != 1 {
+			t.Errorf("package %s has %d package comments, want one", name, len(docs))
+			continue
+		}
+		first, _, found := strings.Cut(docs[0], ".")
+		if !found || !strings.HasPrefix(first, "Package ") && !strings.HasPrefix(first, "Command ") && !strings.HasPrefix(first, "Program ") {
+			t.Errorf("package %s starts with %q, want a sentence that says what it is for", name, first)
+		}
+	}
+}
