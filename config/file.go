@@ -20,7 +20,7 @@ type File struct {
 	// More files to read, relative to this one. Their entries stand beside the ones here.
 	Include []sluice.Path `yaml:"include"`
 	// How many nodes run this file. With more than one, whatever is kept on one node alone is an error.
-	Nodes int `yaml:"nodes" default:"1"`
+	Nodes int `yaml:"nodes" default:"1" min:"1"`
 	// Where the node listens.
 	Listen Listen `yaml:"listen"`
 	// The addresses or networks of proxies whose word on the client counts: X-Forwarded-For, Forwarded, Client-Cert.
@@ -30,15 +30,15 @@ type File struct {
 	// Logs, metrics and traces.
 	Observe Observe `yaml:"observe"`
 	// Where answers come from, by the user's names. Each is opened once and shared by endpoints.
-	Backends sluice.Map[Backend] `yaml:"backends"`
+	Backends sluice.Map[Backend] `yaml:"backends" names:"name"`
 	// Lists of policies, by the user's names, for `use: NAME`.
-	Policies sluice.Map[[]Policy] `yaml:"policies"`
+	Policies sluice.Map[[]Policy] `yaml:"policies" names:"name"`
 	// Policies around the router: unknown paths and preflights pass them too.
 	EveryRequest []Policy `yaml:"every_request"`
 	// Policies of every endpoint, before its own. A public endpoint leaves out what finds out or needs the caller.
 	EveryEndpoint []Policy `yaml:"every_endpoint"`
 	// What is served, by the user's names.
-	Endpoints sluice.Map[Endpoint] `yaml:"endpoints"`
+	Endpoints sluice.Map[Endpoint] `yaml:"endpoints" names:"name"`
 }
 
 // Listen says where the node listens, and the limits of every connection.
@@ -108,7 +108,7 @@ type Limits struct {
 	// The size of a body that is read into memory, because an input or a policy looks into it.
 	MaxBuffered sluice.Size `yaml:"max_buffered" default:"1MiB"`
 	// Requests at once on one HTTP/2 connection.
-	MaxStreams int `yaml:"max_streams" default:"250"`
+	MaxStreams int `yaml:"max_streams" default:"250" min:"1"`
 }
 
 // Drain says how the node stops on SIGTERM.
@@ -143,7 +143,7 @@ type Traces struct {
 	// The OTLP endpoint, such as http://collector:4317 for gRPC. Empty turns traces off.
 	Endpoint string `yaml:"endpoint"`
 	// The share of requests without a trace of their own that get one, from 0 to 1. A caller's decision is kept.
-	Sample float64 `yaml:"sample" default:"0.05"`
+	Sample float64 `yaml:"sample" default:"0.05" min:"0" max:"1"`
 	// The name of the service in traces.
 	Service string `yaml:"service" default:"sluice"`
 }
@@ -159,7 +159,7 @@ type Policy struct {
 	// The name of a list under policies, which stands here in full.
 	Use string `yaml:"use"`
 	// The kind of policy with its block.
-	Kinds []Block `yaml:",kind"`
+	Kinds []Block `yaml:",kind,bare"`
 }
 
 // Endpoint is one entry under endpoints: a route, the policies around it, and the backend that answers.
@@ -186,7 +186,7 @@ type Endpoint struct {
 // Inputs is what a request brings: values by name, and a JSON Schema for the body.
 type Inputs struct {
 	// Values in path, query and header.
-	Values sluice.Map[sluice.Input] `yaml:",rest"`
+	Values sluice.Map[sluice.Input] `yaml:",rest" names:"input"`
 	// A JSON Schema (2020-12) that the body must fit.
 	Body sluice.RawJSON `yaml:"body"`
 }
@@ -196,7 +196,7 @@ type Respond struct {
 	// The status.
 	Status int `yaml:"status" min:"200" max:"599"`
 	// Fields that are set.
-	Headers sluice.Map[sluice.Template] `yaml:"headers"`
+	Headers sluice.Map[sluice.Template] `yaml:"headers" names:"header"`
 	// A JSON body; a string in it that is one reference becomes the value with its type.
 	JSON sluice.JSONTemplate `yaml:"json"`
 }

@@ -1,0 +1,99 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// Check refuses a version that is not read here.
+func (f *File) Check() error {
+	if strconv.Itoa(f.Sluice) != version {
+		return sluice.At("sluice", fmt.Errorf("this file is written for version %d; this binary reads %s", f.Sluice, version))
+	}
+	return nil
+}
+
+// Check refuses what is no address to listen on.
+func (a *Address) Check() error { return sluice.At("address", checkAddress(a.Address)) }
+
+// Check refuses what is no address to listen on.
+func (a *TLSAddress) Check() error { return sluice.At("address", checkAddress(a.Address)) }
+
+// Check refuses what is no address to listen on.
+func (a *AdminAddress) Check() error { return sluice.At("address", checkAddress(a.Address)) }
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not an address to listen on; want a host and a port, such as 127.0.0.1:8080 or :8080", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q is not a port; want a number from 0 to 65535", port)
+	} else if strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("%q is not a port; want it without zeros before it", port)
+	}
+	return nil
+}
+
+// Check refuses an endpoint without a route, and one with both ways of giving it.
+func (e *Endpoint) Check() error {
+	switch {
+	case e.Route == "" && len(e.Routes) == 0:
+		return sluice.At("route", errors.New("this endpoint has no route; want a method and a path, such as GET /products/{id}"))
+	case e.Route != "" && len(e.Routes) > 0:
+		return sluice.At("routes", errors.New("route and routes are both given; want one of them"))
+	}
+	return nil
+}
+
+// Check refuses an entry that names neither a kind nor a list, or both.
+func (p *Policy) Check() error {
+	switch {
+	case p.Use != "" && len(p.Kinds) > 0:
+		return sluice.At(p.Kinds[0].Kind, errors.New("use and a kind stand in one entry; want an entry for each"))
+	case p.Use != "" && !sluice.ValidName(p.Use):
+		return sluice.At("use", fmt.Errorf("%q is not a name; want that of a list under policies", p.Use))
+	}
+	return nil
+}
+
+// Check refuses inputs whose own limits contradict each other.
+func (in *Inputs) Check() error {
+	var all []error
+	for i := range in.Values {
+		all = append(all, sluice.At(in.Values[i].Name, checkInput(&in.Values[i].Value)))
+	}
+	return errors.Join(all...)
+}
+
+func checkInput(in *sluice.Input) error {
+	var all []error
+	if in.Min != nil && in.Max != nil && *in.Min > *in.Max {
+		all = append(all, sluice.At("min", errors.New("min is above max; want it below or equal")))
+	}
+	if in.Required && in.Default != nil {
+		all = append(all, sluice.At("default", errors.New("a required input needs no default; want one of the two")))
+	}
+	if in.Pattern != "" {
+		if _, err := regexp.Compile(in.Pattern); err != nil {
+			all = append(all, sluice.At("pattern", fmt.Errorf("%w; want a regular expression as RE2 reads it", err)))
+		}
+		if in.Type != sluice.Text && in.Type != sluice.Absent {
+			all = append(all, sluice.At("pattern", errors.New("only a string has a pattern; want type: string, or no pattern")))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// Check refuses an answer without a body that is given one.
+func (r *Respond) Check() error {
+	if (r.Status == 204 || r.Status == 304) && !r.JSON.IsZero() {
+		return sluice.At("json", fmt.Errorf("an answer with status %d has no body; want no json, or another status", r.Status))
+	}
+	return nil
+}

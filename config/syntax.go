@@ -1,0 +1,120 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
+)
+
+// addSyntax notes why YAML cannot be read, in words for those who wrote it. It shows no value: what could not be read
+// may be a secret.
+func (d *Document) addSyntax(s *source, err error) {
+	e, ok := errors.AsType[*yaml.LoadError](err)
+	if !ok {
+		d.add(place{s, 1, 1}, "", "YAML cannot read this: "+err.Error())
+		return
+	}
+	at := place{s, e.Mark.Line, e.Mark.Column}
+	start := at
+	if e.ContextMark.Line > 0 {
+		start = place{s, e.ContextMark.Line, e.ContextMark.Column}
+	}
+	for _, explain := range []func(*yaml.LoadError, place, place) (place, string){
+		tabs, starts, quotes, colons, flows, lists,
+	} {
+		if where, message := explain(e, at.clamp(), start.clamp()); message != "" {
+			d.add(where, "", message)
+			return
+		}
+	}
+	d.add(at, "", "YAML cannot read this: "+e.Message)
+}
+
+// tabs knows indentation with tabs.
+func tabs(e *yaml.LoadError, at, _ place) (place, string) {
+	line := at.source.lines[at.line-1]
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	if i := strings.IndexByte(indent, '\t'); i >= 0 || strings.Contains(e.Message, "tab character") {
+		return place{at.source, at.line, max(i, 0) + 1}, "a tab in the indentation; want spaces"
+	}
+	return at, ""
+}
+
+// starts knows values that start with a character that means something else to YAML.
+func starts(e *yaml.LoadError, at, start place) (place, string) {
+	c := at.source.rest(at.line, at.column)
+	switch {
+	case strings.Contains(e.Message, "cannot start any token") && c != "":
+		return at, fmt.Sprintf("YAML lets no value start with %s; quote the value", c[:1])
+	case strings.HasPrefix(e.Message, "unknown anchor"):
+		return at, "YAML reads a value that starts with * as an alias, and there is no such anchor; quote the value"
+	case strings.Contains(e.ContextMsg, "scanning an alias"):
+		return start, "YAML reads a value that starts with * as an alias; quote the value"
+	case strings.Contains(e.ContextMsg, "scanning an anchor"):
+		return start, "YAML reads a value that starts with & as an anchor; quote the value"
+	case strings.Contains(e.ContextMsg, "tag") || strings.Contains(e.Message, "tag handle"):
+		return start, "YAML reads a value that starts with ! as a tag; quote the value"
+	case strings.Contains(e.ContextMsg, "directive") || strings.Contains(e.Message, "incompatible YAML"):
+		return start, "YAML reads a line that starts with % as a directive; want none"
+	}
+	return at, ""
+}
+
+// quotes knows quotes that do not end, and escapes that are none.
+func quotes(e *yaml.LoadError, at, start place) (place, string) {
+	if !strings.Contains(e.ContextMsg, "quoted scalar") {
+		return at, ""
+	}
+	if strings.Contains(e.Message, "escape") {
+		return at, `\ starts an escape in double quotes, and this is none; want \\, or single quotes`
+	}
+	return start, "the quote that opens here is not closed; want one at the end of the value"
+}
+
+// colons knows a colon in a value, and lines that are indented wrongly.
+func colons(e *yaml.LoadError, at, _ place) (place, string) {
+	if !strings.Contains(e.Message, "mapping values are not allowed") {
+		return at, ""
+	}
+	if before := at.source.before(at.line, at.column); strings.Contains(before, ": ") {
+		return at, "YAML takes what stands before a colon and a space for a key, here inside a value; quote the value"
+	}
+	return at, "a key cannot stand here: the line before has a value already, or this one is indented wrongly; want it below the keys beside it"
+}
+
+// flows knows what goes wrong around braces and brackets.
+func flows(e *yaml.LoadError, at, start place) (place, string) {
+	before := strings.TrimRight(at.source.before(at.line, at.column), " ")
+	if strings.Contains(e.ContextMsg, "flow") {
+		around := before + at.source.rest(at.line, at.column)[:min(1, len(at.source.rest(at.line, at.column)))]
+		if strings.HasSuffix(around, "${") {
+			return at, "YAML takes { inside [ ] and { } for a map; quote the text with ${…}"
+		}
+		if strings.HasSuffix(around, "{") {
+			return at, "YAML takes { inside [ ] and { } for a map; quote the text"
+		}
+		return start, "what opens here is not closed, or a comma is missing; want it closed, and text with , : [ ] { } in it quoted"
+	}
+	if !strings.Contains(e.Message, "did not find expected") || before == "" {
+		return at, ""
+	}
+	switch before[len(before)-1] {
+	case '}':
+		return at, "YAML reads a value that starts with { as a map, which ended before this; quote the whole value"
+	case ']':
+		return at, "YAML reads a value that starts with [ as a list, which ended before this; quote the whole value"
+	case '"', '\'':
+		return at, "a value that starts with a quote ends with it, and this comes after; quote the whole value"
+	}
+	return at, "this line stands neither below nor beside the one before; want the indentation of the keys beside it"
+}
+
+// lists knows dashes where no list can be.
+func lists(e *yaml.LoadError, at, _ place) (place, string) {
+	if strings.Contains(e.Message, "block sequence entries") {
+		return at, "a list cannot start on the line of its key; want its entries on lines of their own"
+	}
+	return at, ""
+}
