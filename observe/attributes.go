@@ -1,0 +1,124 @@
+package observe
+
+import (
+	"net"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// methodName is the name of a server span before its route is known.
+func methodName(method string) string {
+	if methodIndex(method) == len(methods) {
+		return "HTTP"
+	}
+	return method
+}
+
+// describe names the span and sets its attributes: OpenTelemetry's stable ones for HTTP servers, and the endpoint.
+// The query is not among them, since queries hold secrets.
+func (s *serverEnd) describe(e *ended) {
+	x, o := e.x, &e.outcome
+	req := &x.Request
+	var space [20]attribute.KeyValue
+	set := append(space[:0],
+		attribute.String("sluice.endpoint", valid(e.series.endpoint)),
+		attribute.String("sluice.request_id", string(x.RequestID())),
+		semconv.URLScheme(req.Scheme),
+		semconv.URLPath(borrowed(req.Path)),
+		semconv.HTTPResponseStatusCode(o.Status))
+	set = appendMethod(set, req.Method)
+	set = appendServer(set, req)
+	if req.Client.IsValid() {
+		set = append(set, semconv.ClientAddress(req.Client.String()))
+	}
+	if req.Remote.IsValid() {
+		set = append(set, semconv.NetworkPeerAddress(req.Remote.Addr().String()), semconv.NetworkPeerPort(int(req.Remote.Port())))
+	}
+	if _, version, found := strings.Cut(req.Proto, "/"); found {
+		set = append(set, semconv.NetworkProtocolVersion(strings.TrimSuffix(version, ".0")))
+	}
+	if agent := req.Header.Value("User-Agent"); len(agent) > 0 {
+		set = append(set, semconv.UserAgentOriginal(borrowed(agent)))
+	}
+	if route := routeOf(x); route != "" {
+		s.sdk.SetName(methodName(req.Method) + " " + route)
+		set = append(set, semconv.HTTPRoute(route))
+	}
+	s.sdk.SetAttributes(set...)
+	s.describeFailure(o)
+}
+
+// describeFailure marks the span as failed when the node failed; what the client did wrong is no failure of ours.
+func (s *serverEnd) describeFailure(o *sluice.Outcome) {
+	switch {
+	case o.Err != nil && (o.Status < 400 || o.Status >= 500):
+		s.fail(sluice.ErrorOf(o.Err).Code.String(), o.Err.Error())
+	case o.Status >= 500:
+		s.fail(strconv.Itoa(o.Status), "")
+	}
+}
+
+func appendMethod(set []attribute.KeyValue, method string) []attribute.KeyValue {
+	if methodIndex(method) == len(methods) {
+		return append(set, semconv.HTTPRequestMethodOther, semconv.HTTPRequestMethodOriginal(borrowed([]byte(method))))
+	}
+	return append(set, semconv.HTTPRequestMethodKey.String(method))
+}
+
+func appendServer(set []attribute.KeyValue, req *sluice.Request) []attribute.KeyValue {
+	if len(req.Host) == 0 {
+		return set
+	}
+	host, port, err := net.SplitHostPort(string(req.Host))
+	if err != nil {
+		return append(set, semconv.ServerAddress(borrowed(req.Host)))
+	}
+	set = append(set, semconv.ServerAddress(valid(host)))
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+		set = append(set, semconv.ServerPort(int(n)))
+	}
+	return set
+}
+
+// borrowed is a copy of what a client sent, of bounded length and valid.
+func borrowed(b []byte) string { return valid(string(cut(b))) }
+
+// routeOf is the path of the endpoint's route that the exchange came by; "" when there is none.
+func routeOf(x *sluice.Exchange) string {
+	if x.Endpoint == nil {
+		return ""
+	}
+	for _, route := range x.Endpoint.Routes {
+		method, pattern, _ := strings.Cut(route, " ")
+		if method != x.Request.Method && (method != "GET" || x.Request.Method != "HEAD") {
+			continue
+		}
+		if slash := strings.IndexByte(pattern, '/'); slash >= 0 && matches(pattern[slash:], string(x.Request.Path)) {
+			return pattern[slash:]
+		}
+	}
+	return ""
+}
+
+// matches tells whether a path is one of a pattern's, such as "/api/{id}" or "/files/{rest...}".
+func matches(pattern, path string) bool {
+	for {
+		segment, morePattern, patternGoesOn := strings.Cut(pattern, "/")
+		if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "...}") {
+			return true
+		}
+		part, morePath, pathGoesOn := strings.Cut(path, "/")
+		if segment != part && !strings.HasPrefix(segment, "{") || patternGoesOn != pathGoesOn {
+			return false
+		}
+		if !patternGoesOn {
+			return true
+		}
+		pattern, path = morePattern, morePath
+	}
+}
