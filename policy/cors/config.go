@@ -77,7 +77,7 @@ func (c *Config) Check() error {
 func checkTokens(field string, names []string) error {
 	var errs []error
 	for i, name := range names {
-		if !token([]byte(name)) {
+		if !sluice.ValidFieldName([]byte(name)) {
 			errs = append(errs, sluice.At(fmt.Sprintf("%s[%d]", field, i), fmt.Errorf("%q is not a name", name)))
 		}
 	}

@@ -3,6 +3,8 @@ package cors
 import (
 	"bytes"
 	"strings"
+
+	"github.com/sluiceapi/sluice"
 )
 
 // names are the names of methods or of request fields that are allowed.
@@ -36,7 +38,7 @@ func (n *names) answer(asked []byte) []byte {
 // anyway (Fetch, section 2.2.1).
 func (n *names) hasMethod(method []byte) bool {
 	if n.everything {
-		return token(method)
+		return sluice.ValidFieldName(method)
 	}
 	for _, k := range n.known {
 		if bytes.Equal(k, method) {
@@ -55,7 +57,7 @@ func (n *names) hasAll(list []byte) bool {
 		if len(name) == 0 {
 			continue
 		}
-		if !token(name) || !n.everything && !n.hasField(name) {
+		if !sluice.ValidFieldName(name) || !n.everything && !n.hasField(name) {
 			return false
 		}
 	}
@@ -82,16 +84,4 @@ func listed(list []byte, name string) bool {
 		}
 	}
 	return false
-}
-
-// token tells whether text is a token (RFC 9110, section 5.6.2).
-func token(text []byte) bool {
-	for _, c := range text {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return len(text) > 0
 }

@@ -3,7 +3,6 @@ package headers
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
@@ -58,7 +57,7 @@ func (c *Changes) empty() bool { return len(c.Set)+len(c.Add)+len(c.Remove) == 0
 func (c *Changes) check(at string) error {
 	errs := append(checkFields(at+".set", c.Set), checkFields(at+".add", c.Add)...)
 	for i, name := range c.Remove {
-		errs = append(errs, sluice.At(fmt.Sprintf("%s.remove[%d]", at, i), checkName(name)))
+		errs = append(errs, sluice.At(fmt.Sprintf("%s.remove[%d]", at, i), sluice.CheckFieldName(name)))
 		for _, e := range c.Set {
 			if strings.EqualFold(e.Name, name) {
 				errs = append(errs, sluice.At(fmt.Sprintf("%s.remove[%d]", at, i), fmt.Errorf("%s is set too, which replaces it", name)))
@@ -72,7 +71,7 @@ func checkFields(at string, m sluice.Map[sluice.Template]) []error {
 	var errs []error
 	for i := range m {
 		at := at + "." + m[i].Name
-		errs = append(errs, sluice.At(at, checkName(m[i].Name)))
+		errs = append(errs, sluice.At(at, sluice.CheckFieldName(m[i].Name)))
 		text := m[i].Value.String()
 		if text == "" {
 			errs = append(errs, sluice.At(at, errors.New("an empty value; want remove to take a field away")))
@@ -87,34 +86,4 @@ func checkFields(at string, m sluice.Map[sluice.Template]) []error {
 		}
 	}
 	return errs
-}
-
-// reserved are the fields of connections and framing (RFC 9110, section 7.6.1), and Host, which an exchange keeps
-// in a place of its own.
-func reserved() []string {
-	return []string{"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
-		"trailer", "transfer-encoding", "upgrade", "http2-settings", "content-length", "host"}
-}
-
-func checkName(name string) error {
-	if !token(name) {
-		return fmt.Errorf("%q is not the name of a header field", name)
-	}
-	if slices.Contains(reserved(), strings.ToLower(name)) {
-		return fmt.Errorf("%s belongs to the connection or the framing of a message and cannot be changed", name)
-	}
-	return nil
-}
-
-// token tells whether text is a token (RFC 9110, section 5.6.2).
-func token(text string) bool {
-	for i := range len(text) {
-		c := text[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return text != ""
 }
