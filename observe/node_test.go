@@ -156,6 +156,9 @@ func cost(t testing.TB, change func(*observe.Options)) (s *setup, step func()) {
 
 // TestAllocations is not parallel, as testing.AllocsPerRun wants it.
 func TestAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector has pools forget at random")
+	}
 	for _, c := range costs {
 		t.Run(c.name, func(t *testing.T) {
 			s, step := cost(t, c.change)
