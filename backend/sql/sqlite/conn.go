@@ -43,6 +43,14 @@ func (v verb) sql() string {
 // It is looked at as statements run, at least each 16 rows: a holder that does not step is not interrupted.
 func (c *Conn) SetDeadline(t time.Time) { c.limit.set(t, c.db.opened) }
 
+// Contexter makes a context when it is asked for one, as an exchange does.
+type Contexter interface{ Context() context.Context }
+
+// SetContexter interrupts what runs on c, until it is released or the write ends, when the context of x ends. x is asked
+// for it once a statement has run for long, so that a short one does not pay for it: after about 256 rows, or as many
+// thousand steps of SQLite's machine. x is asked on the goroutine that runs the statement.
+func (c *Conn) SetContexter(x Contexter) { c.limit.source = x }
+
 // Rows returns the cursor of s on this connection, ready for its parameters. The holder closes it; the end of
 // the hold does so too. One statement has one cursor per connection: it is an error to ask for an open one.
 func (c *Conn) Rows(s *Stmt) (*Rows, error) {
@@ -139,14 +147,18 @@ func (c *Conn) close() error {
 // in each connection, that a read with a deadline makes nothing.
 type limit struct {
 	ctx    context.Context // nil if it can not end
+	source Contexter       // nil if there is none, or it has been asked
 	timed  bool            // there is a deadline
-	asked  uint8
+	asked  uint32
 	opened time.Time     // some time past; to ask what has passed since costs a third of asking the time
 	after  time.Duration // the deadline, since then
 }
 
 // clockEvery is how often the clock is read: it costs 50 ns, a row 500.
 const clockEvery = 16
+
+// contextAfter is how many calls a context is not asked for: some 10 ms of work within a statement.
+const contextAfter = 256
 
 func (l *limit) set(deadline, opened time.Time) {
 	l.timed, l.asked = !deadline.IsZero(), 0
@@ -167,11 +179,11 @@ func (l *limit) Err() error {
 			return err
 		}
 	}
-	if !l.timed {
-		return nil
-	}
 	l.asked++
-	if l.asked%clockEvery != 1 {
+	if l.source != nil && l.asked >= contextAfter {
+		l.ctx, l.source = l.source.Context(), nil
+	}
+	if !l.timed || l.asked%clockEvery != 1 {
 		return nil
 	}
 	return l.late()

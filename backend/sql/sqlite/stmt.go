@@ -22,8 +22,9 @@ type Stmt struct {
 
 // Column is a column of a result.
 type Column struct {
-	Name string
-	Type string // the declared type of the table's column, as written there; "" for an expression
+	Name    string
+	Type    string // the declared type of the table's column, as written there; "" for an expression
+	NotNull bool   // the table's column can hold no NULL; an outer join may make one all the same
 }
 
 // Plan is a row of EXPLAIN QUERY PLAN.
@@ -39,6 +40,7 @@ type catalog struct {
 	known map[string]*Stmt
 	next  int
 	deny  string // what the authorizer refused last
+	own   bool   // a statement of our own is compiled, which may ask for a pragma
 }
 
 func (k *catalog) init(c *Conn) {
@@ -60,6 +62,9 @@ func (k *catalog) close() error {
 
 // authorize refuses what would reach past a statement: transactions are the DB's own, and its settings too.
 func (k *catalog) authorize(a sqlite3.AuthorizerActionCode, arg, _, _, _ string) sqlite3.AuthorizerReturnCode {
+	if k.own {
+		return sqlite3.AUTH_OK
+	}
 	switch a {
 	case sqlite3.AUTH_TRANSACTION:
 		k.deny = arg
@@ -90,7 +95,7 @@ func (db *DB) Prepare(sql string) (*Stmt, error) {
 		return nil, err
 	}
 	defer raw.Close()
-	s := describe(sql, raw)
+	s := k.describe(sql, raw)
 	if old := k.known[sql]; old != nil && old.equal(s) {
 		return old, nil
 	}
@@ -154,15 +159,41 @@ func (k *catalog) compile(sql string) (*sqlite3.Stmt, error) {
 	return raw, nil
 }
 
-func describe(sql string, raw *sqlite3.Stmt) *Stmt {
+func (k *catalog) describe(sql string, raw *sqlite3.Stmt) *Stmt {
 	s := &Stmt{SQL: sql, ReadOnly: raw.ReadOnly()}
 	for i := range raw.BindCount() {
 		s.Params = append(s.Params, raw.BindName(i+1))
 	}
 	for i := range raw.ColumnCount() {
-		s.Columns = append(s.Columns, Column{Name: raw.ColumnName(i), Type: raw.ColumnDeclType(i)})
+		s.Columns = append(s.Columns, Column{Name: raw.ColumnName(i), Type: raw.ColumnDeclType(i), NotNull: k.notNull(raw, i)})
 	}
 	return s
+}
+
+// notNull says whether a column comes from a table's column that can hold no NULL. A PRIMARY KEY can, unless it is the
+// rowid or the table has none, or is STRICT (https://sqlite.org/lang_createtable.html): only the rowid is known here.
+func (k *catalog) notNull(raw *sqlite3.Stmt, i int) bool {
+	table, column := raw.ColumnTableName(i), raw.ColumnOriginName(i)
+	if table == "" || column == "" {
+		return false
+	}
+	declared, _, notNull, primary, _, err := k.conn.raw.TableColumnMetadata(raw.ColumnDatabaseName(i), table, column)
+	return err == nil && (notNull || primary && strings.EqualFold(declared, "INTEGER") && k.rowid(table, column))
+}
+
+// rowid says whether a column is its table's only key: an INTEGER that is, is the rowid.
+func (k *catalog) rowid(table, column string) bool {
+	k.own = true
+	defer func() { k.own = false }()
+	s, _, err := k.conn.raw.Prepare("SELECT count(*) = 1 AND max(name = ?2 COLLATE NOCASE) FROM pragma_table_info(?1) WHERE pk > 0")
+	if err != nil {
+		return false
+	}
+	defer s.Close()
+	if s.BindText(1, table) != nil || s.BindText(2, column) != nil || !s.Step() {
+		return false
+	}
+	return s.ColumnBool(0)
 }
 
 func (s *Stmt) equal(o *Stmt) bool {

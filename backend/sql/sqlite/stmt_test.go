@@ -11,12 +11,12 @@ func TestPrepare(t *testing.T) {
 	db := setup(t, Options{Readers: 1})
 	for sql, want := range map[string]Stmt{
 		"SELECT id, email AS mail, age+1 FROM users WHERE id = ?1": {
-			Params: []string{"?1"}, Columns: []Column{{"id", "INTEGER"}, {"mail", "TEXT"}, {"age+1", ""}}, ReadOnly: true,
+			Params: []string{"?1"}, Columns: []Column{{"id", "INTEGER", true}, {"mail", "TEXT", true}, {"age+1", "", false}}, ReadOnly: true,
 		},
-		"INSERT INTO users(email) VALUES (?2) RETURNING id": {Params: []string{"", "?2"}, Columns: []Column{{"id", "INTEGER"}}},
-		"SELECT $id, :n, ?":              {Params: []string{"$id", ":n", ""}, Columns: []Column{{"$id", ""}, {":n", ""}, {"?", ""}}, ReadOnly: true},
+		"INSERT INTO users(email) VALUES (?2) RETURNING id": {Params: []string{"", "?2"}, Columns: []Column{{"id", "INTEGER", true}}},
+		"SELECT $id, :n, ?":              {Params: []string{"$id", ":n", ""}, Columns: []Column{{Name: "$id"}, {Name: ":n"}, {Name: "?"}}, ReadOnly: true},
 		"DELETE FROM users; -- all":      {},
-		"SELECT 1 ; ; /* and */ -- done": {Columns: []Column{{"1", ""}}, ReadOnly: true},
+		"SELECT 1 ; ; /* and */ -- done": {Columns: []Column{{Name: "1"}}, ReadOnly: true},
 	} {
 		got := prepare(t, db, sql)
 		if got.SQL != sql || !got.equal(&want) {
