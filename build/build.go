@@ -55,6 +55,9 @@ func (o Options) withDefaults() Options {
 func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
 	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous}
 	m.keys = sluice.NewKeyring(m.file.State.Keys)
+	if !doc.Complete() {
+		return nil, doc.Err()
+	}
 	m.checkNodes()
 	m.plan()
 	// With a mistake found the node will not run, so what is opened from here on only serves to find more of them.
@@ -83,10 +86,19 @@ type maker struct {
 
 // env is the environment of one block.
 func (m *maker) env(name string) *sluice.Env {
-	return &sluice.Env{
+	env := &sluice.Env{
 		Name: name, Log: m.opts.Log.With("block", name), Metrics: m.opts.Metrics, Now: m.opts.Now, Keys: m.keys,
 		Dry: m.opts.Dry, MaxBody: int64(m.file.Listen.Limits.MaxBuffered), Progress: m.opts.Progress,
 	}
+	if bound, ok := m.opts.Metrics.(boundMetrics); ok {
+		env.Metrics = bound.Within(env)
+	}
+	return env
+}
+
+// boundMetrics are metrics of which some end with the block that made them.
+type boundMetrics interface {
+	Within(env *sluice.Env) sluice.Metrics
 }
 
 // checkNodes refuses what one node would keep for itself where there are several.
@@ -139,17 +151,25 @@ func (m *maker) open() *Node {
 	around := m.openPolicies(node, m.everyRequest, nil)
 	inner := m.opts.Observe(node.endpoints, fold(around, routes))
 	node.handler = &front{trusted: m.file.TrustedProxies, next: inner}
+	nothing := sluice.HandlerFunc(func(*sluice.Exchange) error { return nil })
+	node.refused = &front{trusted: m.file.TrustedProxies, next: m.opts.Observe(node.endpoints, nothing)}
 	node.admin = m.openPolicies(node, m.admin, nil)
 	return node
 }
 
+// routeFault places each conflict at the second of its two routes.
 func (m *maker) routeFault(err error) {
-	conflict, ok := errors.AsType[*router.ConflictError](err)
-	if !ok {
-		m.doc.Fault("endpoints", err)
-		return
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
 	}
-	m.doc.Fault(routePath(m.file, conflict.Endpoint.Name, conflict.Route.String()), err)
+	for _, err := range all {
+		path := "endpoints"
+		if conflict, ok := errors.AsType[*router.ConflictError](err); ok {
+			path = routePath(m.file, conflict.Second.Endpoint.Name, conflict.Second.Route.String())
+		}
+		m.doc.Fault(path, err)
+	}
 }
 
 // routePath is where a route of an endpoint is written.

@@ -74,9 +74,6 @@ func (m *maker) planInputs(p *endpointPlan) {
 	}
 	p.declared = len(p.ep.Inputs)
 	for _, name := range order {
-		if sluice.Reserved(name) {
-			m.doc.Fault(routePath(m.file, p.ep.Name, p.ep.Routes[0]), fmt.Errorf("a parameter cannot be called %s: it has a meaning of its own in references", name))
-		}
 		if !slices.ContainsFunc(p.ep.Inputs, func(in sluice.Input) bool { return in.Name == name }) {
 			p.ep.Inputs = append(p.ep.Inputs, sluice.Input{Name: name, In: "path", Type: sluice.Text, Required: params[name] == len(p.routes)})
 		}
@@ -131,7 +128,9 @@ func (m *maker) planUse(p *endpointPlan) {
 	for _, name := range scope.Results {
 		m.checkResultName(p, name)
 	}
-	m.bind(block.Path, p.use, scope, p.path, &p.uses)
+	if !m.bind(block.Path, p.use, scope, p.path, &p.uses) {
+		p.broken = true
+	}
 	m.planRespond(p, scope)
 }
 
@@ -154,14 +153,18 @@ func (m *maker) planRespond(p *endpointPlan, scope sluice.Scope) {
 func (m *maker) planChain(p *endpointPlan) {
 	scope := sluice.Scope{Endpoint: p.ep}
 	for _, policy := range m.expand("every_endpoint", m.file.EveryEndpoint, nil) {
-		m.bind(policy.block.Path, policy.use, scope, p.path, &policy.uses)
+		if !m.bind(policy.block.Path, policy.use, scope, p.path, &policy.uses) {
+			policy.broken = true
+		}
 		if p.ep.Public && (policy.kind.Authenticates || policy.kind.NeedsCaller || policy.caller) {
 			continue
 		}
 		p.chain = append(p.chain, policy)
 	}
 	for _, policy := range m.expand(p.path+".policies", p.config.Policies, nil) {
-		m.bind(policy.block.Path, policy.use, scope, p.path, &policy.uses)
+		if !m.bind(policy.block.Path, policy.use, scope, p.path, &policy.uses) {
+			policy.broken = true
+		}
 		p.chain = append(p.chain, policy)
 	}
 	m.checkOrder(append(slices.Clone(m.everyRequest), p.chain...))
@@ -169,9 +172,6 @@ func (m *maker) planChain(p *endpointPlan) {
 	known = m.checkCaller(p.chain, known)
 	if !known && (p.uses.caller || p.respond.caller) {
 		m.doc.Fault(p.path, errors.New("it refers to the caller, and no policy of it finds out who asks"))
-	}
-	for _, policy := range p.chain {
-		p.broken = p.broken || policy.broken
 	}
 }
 
@@ -209,7 +209,7 @@ func (m *maker) openEndpoint(node *Node, p *endpointPlan) (handler, preflight sl
 }
 
 func (m *maker) openUse(node *Node, p *endpointPlan) sluice.Handler {
-	if p.broken || p.backend.opened == nil || m.doc.Faulty(p.block.Path) {
+	if p.broken || p.backend.opened == nil {
 		return nil
 	}
 	env := m.env(p.ep.Name)

@@ -16,6 +16,7 @@ type Node struct {
 	file      *config.File
 	now       func() time.Time
 	handler   sluice.Handler
+	refused   sluice.Handler
 	admin     []sluice.Policy
 	endpoints []*sluice.Endpoint
 	backends  []*backend
@@ -48,6 +49,16 @@ func (n *Node) Ping(ctx context.Context) map[string]error {
 		}
 	}
 	return answers
+}
+
+// Refuse tells of a request that was refused before it could be served.
+func (n *Node) Refuse(x *sluice.Exchange, _ error) { _ = n.refused.Serve(x) }
+
+// OnClose has f called when the node is closed. It is not for use after Retire.
+func (n *Node) OnClose(f func()) {
+	env := &sluice.Env{}
+	env.Cleanup(f)
+	n.envs = append([]*sluice.Env{env}, n.envs...)
 }
 
 // Retire gives the node up: it is closed as soon as no exchange runs on it.
@@ -90,15 +101,31 @@ var errNoNode = &sluice.Error{Code: sluice.Unavailable, Message: "the node is st
 
 // Serve answers an exchange on the node of the moment.
 func (s *Switch) Serve(x *sluice.Exchange) error {
+	n := s.hold(x)
+	if n == nil {
+		return errNoNode
+	}
+	return n.Serve(x)
+}
+
+// Refuse tells the node of the moment of a request that the server has refused.
+func (s *Switch) Refuse(x *sluice.Exchange, err error) {
+	if n := s.hold(x); n != nil {
+		n.Refuse(x, err)
+	}
+}
+
+// hold is the node of the moment, which stays open until the exchange has ended.
+func (s *Switch) hold(x *sluice.Exchange) *Node {
 	for {
 		n := s.current.Load()
 		if n == nil {
-			return errNoNode
+			return nil
 		}
 		n.users.Add(1)
 		if s.current.Load() == n {
 			x.OnEnd(n)
-			return n.Serve(x)
+			return n
 		}
 		// The node was given up between the two loads, and may be closed already.
 		n.release()

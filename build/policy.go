@@ -62,7 +62,7 @@ func (m *maker) expandNamed(at string, entry config.Policy, within []string) []*
 	}
 	for _, name := range within {
 		if name == entry.Use {
-			m.doc.Fault(at+".use", fmt.Errorf("%s uses itself", strings.Join(append(within, name), " uses ")))
+			m.doc.Fault(at+".use", errors.New(strings.Join(append(within, name), " uses ")+"; want a list that does not come back to itself"))
 			return nil
 		}
 	}
@@ -88,7 +88,9 @@ func (m *maker) expandNamed(at string, entry config.Policy, within []string) []*
 func (m *maker) planAround(path string, list []config.Policy) []*policyPlan {
 	plans := m.expand(path, list, nil)
 	for _, p := range plans {
-		m.bind(p.block.Path, p.use, sluice.Scope{}, path, &p.uses)
+		if !m.bind(p.block.Path, p.use, sluice.Scope{}, path, &p.uses) {
+			p.broken = true
+		}
 	}
 	m.checkOrder(plans)
 	m.checkCaller(plans, false)
@@ -97,17 +99,20 @@ func (m *maker) planAround(path string, list []config.Policy) []*policyPlan {
 
 // bind binds every reference in a filled block. Where the block stands in a list that several endpoints use, the
 // message says for whom it does not fit.
-func (m *maker) bind(path string, filled any, scope sluice.Scope, owner string, u *uses) {
+func (m *maker) bind(path string, filled any, scope sluice.Scope, owner string, u *uses) (ok bool) {
+	ok = true
 	m.doc.References(path, filled, func(r *sluice.Reference, fault func(error)) {
 		if err := r.Bind(scope); err != nil {
 			if !strings.HasPrefix(path, owner) {
 				err = fmt.Errorf("in %s: %w", owner, err)
 			}
 			fault(err)
+			ok = false
 			return
 		}
 		u.add(r)
 	})
+	return ok
 }
 
 // checkOrder holds the rules between kinds: a wrong order is a mistake, not a hole.

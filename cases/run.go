@@ -1,0 +1,201 @@
+package cases
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/build"
+	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/server"
+)
+
+// Options are what cases run with.
+type Options struct {
+	// Kinds are what configs can name.
+	Kinds []sluice.Kind
+	// Lookup finds variables that the case does not set.
+	Lookup func(name string) (string, bool)
+	// Log is what the nodes log to.
+	Log *slog.Logger
+}
+
+// Failure is a step whose response was not as it must be.
+type Failure struct {
+	Case   *Case
+	Step   *Step
+	Faults []string
+}
+
+func (f *Failure) Error() string {
+	return fmt.Sprintf("%s:%d: %s %s\n    %s", f.Case.File, f.Step.Line, f.Step.Name, f.Step.Request.First, strings.Join(f.Faults, "\n    "))
+}
+
+// Run runs a case in a folder of its own on a free port of the loopback interface, and stops at the first step that
+// fails with a *Failure. Any other error means that the case could not be run.
+func (c *Case) Run(ctx context.Context, o Options) (err error) {
+	dir, err := os.MkdirTemp("", "sluice-case-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := c.write(dir); err != nil {
+		return err
+	}
+	r := &run{Case: c, Options: o, dir: dir, env: map[string]string{"WORK": dir}}
+	for name, value := range c.Env {
+		r.env[name] = strings.ReplaceAll(value, "$WORK", dir)
+	}
+	defer r.stop()
+	for _, name := range c.Nodes {
+		address, err := r.serve(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		r.env[strings.ToUpper(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)))] = "http://" + address
+	}
+	file := c.Config
+	if file == "" {
+		file = filepath.Join(dir, "sluice.yaml")
+	}
+	address, err := r.serve(file)
+	if err != nil {
+		return err
+	}
+	return r.steps(ctx, address)
+}
+
+func (c *Case) write(dir string) error {
+	for _, f := range c.Files {
+		name := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, f.Data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run is a case while it runs.
+type run struct {
+	*Case
+	Options
+	dir   string
+	env   map[string]string
+	stops []func()
+}
+
+func (r *run) stop() {
+	for i := len(r.stops) - 1; i >= 0; i-- {
+		r.stops[i]()
+	}
+}
+
+func (r *run) lookup(name string) (string, bool) {
+	if value, ok := r.env[name]; ok {
+		return value, true
+	}
+	if r.Lookup == nil {
+		return "", false
+	}
+	return r.Lookup(name)
+}
+
+// serve serves a config on a free port, whatever it says of addresses, and returns the address.
+func (r *run) serve(file string) (string, error) {
+	doc := config.Load([]string{file}, config.Options{Lookup: r.lookup})
+	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log}, nil)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", r.File, err)
+	}
+	var nodes build.Switch
+	nodes.Swap(node)
+	r.stops = append(r.stops, func() { nodes.Swap(nil) })
+	limits := doc.File.Listen.Limits
+	s, err := server.New(server.Config{HTTP: "127.0.0.1:0", Limits: server.Limits{
+		HeaderTimeout: limits.HeaderTimeout, BodyTimeout: limits.BodyTimeout, IdleTimeout: limits.IdleTimeout,
+		RequestTimeout: limits.RequestTimeout, MaxHeader: int64(limits.MaxHeader), MaxBody: int64(limits.MaxBody), MaxStreams: limits.MaxStreams,
+	}}, &nodes, r.Log)
+	if err != nil {
+		return "", err
+	}
+	if err := s.Listen(); err != nil {
+		return "", err
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	r.stops = append(r.stops, func() {
+		const patience = 5 * time.Second
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = s.Shutdown(ctx) // what is cut off here has been asked by nobody
+		<-served
+	})
+	return s.Addrs().HTTP.String(), nil
+}
+
+func (r *run) steps(ctx context.Context, address string) error {
+	client := &http.Client{
+		Transport: &http.Transport{DisableCompression: true, DialContext: (&net.Dialer{}).DialContext},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+	}
+	defer client.CloseIdleConnections()
+	values := taken{}
+	for i := range r.Steps {
+		step := &r.Steps[i]
+		got, err := ask(ctx, client, address, step.Request, values)
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", r.File, step.Line, err)
+		}
+		if faults := values.compare(step.Response, got); len(faults) > 0 {
+			return &Failure{Case: r.Case, Step: step, Faults: faults}
+		}
+	}
+	return nil
+}
+
+func ask(ctx context.Context, client *http.Client, address string, m Message, values taken) (answer, error) {
+	method, target, _ := strings.Cut(values.fill(m.First), " ")
+	var body io.Reader
+	if len(bytes.TrimSpace(m.Body)) > 0 {
+		body = strings.NewReader(strings.TrimSuffix(values.fill(string(m.Body)), "\n"))
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+address, body)
+	if err != nil {
+		return answer{}, err
+	}
+	// The target goes out as it is written, also one that must be refused.
+	req.URL.Opaque, req.URL.Path = target, ""
+	if !strings.HasPrefix(target, "/") {
+		req.URL.Path = target
+	}
+	for name, list := range m.Header {
+		for _, value := range list {
+			req.Header.Add(name, values.fill(value))
+		}
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	return answer{status: resp.StatusCode, header: resp.Header, body: data}, err
+}

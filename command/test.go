@@ -1,0 +1,107 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluiceapi/sluice/cases"
+)
+
+func (t *tool) testCommand() *cobra.Command {
+	var verbose bool
+	c := &cobra.Command{
+		Use:   "test FILE|FOLDER…",
+		Short: "Run cases: a config, requests, and the responses they must get",
+		Long: `Run cases. A case is a text file that ends in .txtar: a config, requests, and
+the responses they must get. A folder stands for all cases in it and below.
+
+  config: ../sluice.yaml
+  env: SHOP_URL=sqlite:$WORK/shop.db
+
+  -- request: one product --
+  GET /api/products/7
+  -- response --
+  200
+  content-type: application/json
+
+  {"id": 7, "name": "*", "...": true}
+
+The config may also stand in the file, as a part called sluice.yaml. In a
+response "*" is any value, "...": true allows more members, and {name} takes a
+value down: where it comes again it must be the same, and later requests may
+use it. env: sets a variable, $WORK is the case's own folder, and node: FILE
+serves a part as a node of its own, its address in ${FILE} in upper case.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			files, err := caseFiles(args)
+			if err != nil {
+				return failed(err)
+			}
+			return t.runCases(cmd, files, verbose)
+		},
+	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show what the nodes log")
+	return c
+}
+
+// caseFiles are the files that the arguments name, in their order.
+func caseFiles(args []string) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, arg)
+			continue
+		}
+		err = filepath.WalkDir(arg, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() && strings.HasSuffix(path, ".txtar") {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(files) == 0 {
+		return nil, errors.New("no cases there; want files that end in .txtar")
+	}
+	return files, nil
+}
+
+func (t *tool) runCases(cmd *cobra.Command, files []string, verbose bool) error {
+	log := slog.New(slog.DiscardHandler)
+	if verbose {
+		log = t.slogger()
+	}
+	bad := 0
+	for _, file := range files {
+		began := time.Now()
+		c, err := cases.Read(file)
+		if err == nil {
+			err = c.Run(cmd.Context(), cases.Options{Kinds: t.kinds, Lookup: t.lookup, Log: log})
+		}
+		if err != nil {
+			bad++
+			fmt.Fprintf(t.out, "FAIL  %s\n  %v\n", file, err)
+			continue
+		}
+		fmt.Fprintf(t.out, "ok    %s  %s, %s\n", file, plural(len(c.Steps), "request"), time.Since(began).Round(time.Millisecond))
+	}
+	fmt.Fprintf(t.out, "%d passed, %d failed\n", len(files)-bad, bad)
+	if bad > 0 {
+		return &exitError{code: exitCases}
+	}
+	return nil
+}
