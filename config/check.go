@@ -10,14 +10,6 @@ import (
 	"github.com/sluiceapi/sluice"
 )
 
-// Check refuses a version that is not read here.
-func (f *File) Check() error {
-	if strconv.Itoa(f.Sluice) != version {
-		return sluice.At("sluice", fmt.Errorf("this file is written for version %d; this binary reads %s", f.Sluice, version))
-	}
-	return nil
-}
-
 // Check refuses what is no address to listen on.
 func (a *Address) Check() error { return sluice.At("address", checkAddress(a.Address)) }
 

@@ -130,7 +130,7 @@ func TestBad(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/bad/*.yaml")
 	if err != nil || len(files) < 45 {
-		t.Fatalf("%d files, %v; want 45 or more", len(files), err)
+		t.Errorf("%d files, %v; want 45 or more", len(files), err)
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {

@@ -16,7 +16,7 @@ var Manual string
 // File is one whole config: what a node serves, to whom, and from where.
 type File struct {
 	// The version of this file's language: 1.
-	Sluice int `yaml:"sluice" required:"true"`
+	Sluice int `yaml:"sluice" required:"true" enum:"1"`
 	// More files to read, relative to this one. Their entries stand beside the ones here.
 	Include []sluice.Path `yaml:"include"`
 	// How many nodes run this file. With more than one, whatever is kept on one node alone is an error.

@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
 )
 
-// filler fills values from nodes and notes what does not fit. Its methods tell whether everything did.
+// filler fills values from nodes and notes what does not fit. Its methods tell whether everything did. What could not
+// be read is left zero, so that no half of it is used.
 type filler struct{ d *Document }
 
 // value fills v, which is addressable, from n. f is the field that v stands in.
@@ -66,6 +68,7 @@ func (fl filler) scalar(v reflect.Value, n *node, path string, f *field, form fo
 		return fl.wrong(n, path, why)
 	}
 	if err := setText(v, n.text); err != nil {
+		v.SetZero()
 		if n.hidden {
 			return fl.wrong(n, path, withoutValue(err.Error()))
 		}
@@ -80,7 +83,7 @@ func (fl filler) scalar(v reflect.Value, n *node, path string, f *field, form fo
 
 // bounds checks what the tags of a field say of its values.
 func (fl filler) bounds(v reflect.Value, n *node, path string, f *field) bool {
-	if f.enum != nil && !contains(f.enum, n.text) {
+	if f.enum != nil && !slices.Contains(f.enum, n.text) {
 		message := n.quote() + " is not known; want " + oneOf(f.enum)
 		if near := sluice.Nearest(n.text, f.enum); near != "" && !n.hidden {
 			message = fmt.Sprintf("%s is not known; did you mean %s? want %s", n.quote(), near, oneOf(f.enum))
@@ -110,11 +113,7 @@ func notScalar(t reflect.Type, n *node, f *field) string {
 
 func (fl filler) items(v reflect.Value, n *node, path string, f *field) bool {
 	if n.shape != list {
-		message := n.standing() + "; want a list, each entry on a line with - before it"
-		if v.Type().Elem() == secretType {
-			message = "no list stands here; want a list, each entry on a line with - before it"
-		}
-		return fl.wrong(n, path, message)
+		return fl.wrong(n, path, n.standingFor(v.Type())+"; want a list, each entry on a line with - before it")
 	}
 	if f.required && len(n.items) == 0 {
 		return fl.wrong(n, path, "this list is empty; want at least one entry")
@@ -132,7 +131,7 @@ func (fl filler) items(v reflect.Value, n *node, path string, f *field) bool {
 // entries fills a Map with the entries of a map.
 func (fl filler) entries(v reflect.Value, n *node, path string, f *field) bool {
 	if n.shape != mapping {
-		return fl.wrong(n, path, n.standing()+"; want a map of names to "+wanted(element(v.Type()), &field{}))
+		return fl.wrong(n, path, n.standingFor(v.Type())+"; want a map of names to "+wanted(element(v.Type()), &field{}))
 	}
 	if f.required && len(n.entries) == 0 {
 		return fl.wrong(n, path, "this map is empty; want at least one entry")
@@ -188,6 +187,7 @@ func (fl filler) json(v reflect.Value, n *node, path string) bool {
 		return false
 	}
 	if err := v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(raw); err != nil {
+		v.SetZero()
 		fl.culprit(v.Type(), n, path, err)
 		return false
 	}

@@ -31,7 +31,9 @@ type node struct {
 	// hidden is set for what no message may show: secrets, and what comes from files.
 	hidden bool
 	// broken is set where a mistake was noted that makes the rest of the node meaningless.
-	broken  bool
+	broken bool
+	// lost is set for a map of which entries were left out, because their keys cannot be read.
+	lost    bool
 	items   []*node
 	entries []entry
 }
@@ -135,6 +137,8 @@ func (n *node) standing() string {
 		return "a map stands here"
 	case n.isMissing() && n.commented():
 		return "nothing stands here: YAML takes what follows # for a comment, unless it is quoted"
+	case n.isMissing() && strings.HasPrefix(n.source.rest(n.line, n.column), "&"):
+		return "nothing stands here: YAML takes what follows & for the name of an anchor, unless it is quoted"
 	case n.isMissing():
 		return "nothing stands here"
 	case n.hidden:

@@ -149,13 +149,14 @@ func (r *reader) entries(y *yaml.Node, n *node, path string, depth int) {
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key := r.key(y.Content[i], path)
 		if key.broken {
+			n.lost = true
 			continue
 		}
 		at := joinPath(path, key.text)
 		if n.isFlow() && i+2 < len(y.Content) && cutOpen(y.Content[i+1]) {
 			value := &node{source: r.source, line: y.Content[i+1].Line, column: y.Content[i+1].Column}
 			r.fail(y.Content[i+1], value, at, splitText)
-			n.broken = true
+			n.lost = true
 			return
 		}
 		if before := first[key.text]; before != nil {

@@ -104,12 +104,15 @@ func (d *Document) rootOf(s *source, document *yaml.Node) *node {
 	}
 	r := reader{d: d, source: s, open: map[*yaml.Node]bool{}, told: map[*yaml.Node]bool{}}
 	root := r.node(document.Content[0], "", 0)
-	if root.broken || root.isMissing() {
+	switch {
+	case root.broken:
+		return nil
+	case root.isMissing():
 		return empty
 	}
 	if root.shape != mapping {
 		d.add(root.place(), "", root.standing()+"; want a map of keys such as sluice, listen, backends and endpoints")
-		return empty
+		return nil
 	}
 	return root
 }

@@ -22,7 +22,7 @@ func (fl filler) block(v reflect.Value, n *node, path string, f *field) bool {
 		ok := fl.value(v.FieldByIndex(s.index), n, joinPath(path, s.name), s)
 		return fl.rest(v, l, n, path, []string{s.name}, ok)
 	}
-	return fl.wrong(n, path, notBlock(v.Type(), l, n, f))
+	return fl.wrong(n, path, n.standingFor(v.Type())+"; want "+wanted(v.Type(), f))
 }
 
 func indirect(t reflect.Type) reflect.Type {
@@ -32,13 +32,31 @@ func indirect(t reflect.Type) reflect.Type {
 	return t
 }
 
-// notBlock says what is wrong with a value that is no block. It shows the value only where no secret can be meant.
-func notBlock(t reflect.Type, l *layout, n *node, f *field) string {
-	standing := "a value stands here"
-	if hasSecret := slices.ContainsFunc(l.fields, func(f field) bool { return indirect(f.typ) == secretType }); !hasSecret || n.shape != scalar {
-		standing = n.standing()
+// standingFor is standing for a value that cannot fill a type. It shows the value only where no secret can be meant.
+func (n *node) standingFor(t reflect.Type) string {
+	if n.shape == scalar && !n.isMissing() && holdsSecret(t, nil) {
+		return "one value stands here"
 	}
-	return standing + "; want " + wanted(t, f)
+	return n.standing()
+}
+
+// holdsSecret tells whether a secret can stand in a type; within are the types around it.
+func holdsSecret(t reflect.Type, within []reflect.Type) bool {
+	if t == secretType || slices.Contains(within, t) {
+		return t == secretType
+	}
+	within = append(within, t)
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return holdsSecret(t.Elem(), within)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if holdsSecret(t.Field(i).Type, within) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // structure fills a struct from a map.
@@ -96,20 +114,20 @@ func (fl filler) rest(v reflect.Value, l *layout, n *node, path string, given []
 	fl.defaults(v, l, given, n.source.dir)
 	for i := range l.fields {
 		f := &l.fields[i]
-		if !f.required || slices.Contains(given, f.name) || path == "" && fl.d.partial {
+		if !f.required || n.lost || slices.Contains(given, f.name) || path == "" && fl.d.partial {
 			continue
 		}
 		at, _, _ := fl.d.find(path)
 		fl.d.add(at, joinPath(path, f.name), "this key is missing; want "+wanted(f.typ, f))
 		ok = false
 	}
-	if c, is := v.Addr().Interface().(sluice.Checker); is && ok && !n.broken {
+	if c, is := v.Addr().Interface().(sluice.Checker); is && ok && !n.lost {
 		if err := c.Check(); err != nil {
 			fl.d.Fault(path, err)
 			return false
 		}
 	}
-	return ok && !n.broken
+	return ok && !n.lost
 }
 
 // defaults fills the fields that were not given and are zero, also in structs that were not given.
@@ -188,8 +206,11 @@ func wantedBlock(t reflect.Type) string {
 	if l.rest != nil {
 		keys = append(keys, "names of your own")
 	}
-	if len(keys) == 0 {
+	switch {
+	case len(keys) == 0:
 		return "a block without keys"
+	case len(l.fields) == 0 && l.kind != nil:
+		return "a block named by its kind"
 	}
 	return "a block with keys such as " + strings.Join(keys[:min(4, len(keys))], ", ")
 }
@@ -215,5 +236,3 @@ func oneOf(names []string) string {
 	}
 	return "one of " + strings.Join(names, ", ")
 }
-
-func contains(names []string, name string) bool { return slices.Contains(names, name) }

@@ -97,15 +97,15 @@ func flows(e *yaml.LoadError, at, start place) (place, string) {
 		}
 		return start, "what opens here is not closed, or a comma is missing; want it closed, and text with , : [ ] { } in it quoted"
 	}
-	if !strings.Contains(e.Message, "did not find expected") || before == "" {
+	if !strings.Contains(e.Message, "did not find expected") {
 		return at, ""
 	}
-	switch before[len(before)-1] {
-	case '}':
+	switch before[max(0, len(before)-1):] {
+	case "}":
 		return at, "YAML reads a value that starts with { as a map, which ended before this; quote the whole value"
-	case ']':
+	case "]":
 		return at, "YAML reads a value that starts with [ as a list, which ended before this; quote the whole value"
-	case '"', '\'':
+	case `"`, "'":
 		return at, "a value that starts with a quote ends with it, and this comes after; quote the whole value"
 	}
 	return at, "this line stands neither below nor beside the one before; want the indentation of the keys beside it"

@@ -127,7 +127,7 @@ func (n *node) refused(f form) string {
 }
 
 func (n *node) notText(kind string, loose bool) string {
-	what := map[string]string{"!!int": "a number", "!!float": "a number", "!!bool": "true or false", "!!timestamp": "a date"}[kind]
+	what := map[string]string{"!!int": "a number", "!!float": "a number", "!!bool": "a boolean", "!!timestamp": "a date"}[kind]
 	if loose || what == "" {
 		return ""
 	}

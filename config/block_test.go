@@ -1,0 +1,179 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/config"
+)
+
+// backend is a document with one backend, a, of the kind limit with that block.
+func backend(t *testing.T, block string) (*config.Document, config.Block) {
+	t.Helper()
+	d := load(write(t, "f.yaml", "sluice: 1\nbackends:\n  a:\n    limit: "+block+"\n")...)
+	if err := d.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return d, d.File.Backends[0].Value.Kinds[0]
+}
+
+func TestFill(t *testing.T) {
+	t.Parallel()
+	for block, check := range map[string]func(l limit) bool{
+		"5/s":         func(l limit) bool { return l.Rate.Count == 5 && l.Burst == 1 && l.Wait == time.Second && l.Nested.Lazy },
+		"{rate: 5/s}": func(l limit) bool { return l.Rate.Count == 5 && l.Size == nil },
+		"{rate: 5/s, burst: 3, wait: 1h, size: 1KiB}": func(l limit) bool {
+			return l.Burst == 3 && l.Wait == time.Hour && *l.Size == 1024
+		},
+		"{rate: 5/s, nested: {query: q, lazy: false}}":     func(l limit) bool { return l.Nested.Query == "q" && !l.Nested.Lazy },
+		"{rate: 5/s, steps: [{query: q}, {query: r}]}":     func(l limit) bool { return len(l.Steps) == 2 && l.Steps[1].Lazy },
+		`{rate: 5/s, burst: "${WAIT2:-9}"}`:                func(l limit) bool { return l.Burst == 9 },
+		`{rate: 5/s, nested: {query: q, lazy: "${TRUE}"}}`: func(l limit) bool { return l.Nested.Lazy },
+		`{rate: 5/s, exempt: ["$${A} ${NAME}-${EMPTY:-x}", '${EMPTY}', "${YAML}"]}`: func(l limit) bool {
+			return l.Exempt[0] == "${A} shop-x" && l.Exempt[1] == "" && l.Exempt[2] == "{a: b}"
+		},
+		`{rate: 5/s, schema: {a: 1.10, b: 12345678901234567890, c: 2001-01-01, d: ~, e: "5", f: [true, "${PORT}"]}}`: func(l limit) bool {
+			return string(l.Schema) == `{"a":1.10,"b":12345678901234567890,"c":"2001-01-01","d":null,"e":"5","f":[true,"8080"]}`
+		},
+		"{rate: 5/s, any: 1.10}":       func(l limit) bool { return l.Any == "1.10" },
+		"{rate: 5/s, any: true}":       func(l limit) bool { return l.Any == "true" },
+		"{rate: 5/s, key: \"${KEY}\"}": func(l limit) bool { return l.Key.Reveal() == "0123456789abcdef" },
+	} {
+		t.Run(block, func(t *testing.T) {
+			t.Parallel()
+			d, b := backend(t, block)
+			var l limit
+			if !b.Fill(&l) || d.Err() != nil {
+				t.Fatal(d.Err())
+			}
+			if !check(l) {
+				t.Errorf("%+v", l)
+			}
+		})
+	}
+}
+
+func TestFillKeepsTheDefaultsThatStand(t *testing.T) {
+	t.Parallel()
+	_, b := backend(t, "{rate: 5/s}")
+	size := sluice.Size(7)
+	l := limit{Burst: 4, Mode: "fast", Size: &size, Exempt: []string{"a"}}
+	if !b.Fill(&l) || l.Burst != 4 || l.Mode != "fast" || *l.Size != 7 || l.Exempt[0] != "a" {
+		t.Errorf("%+v", l)
+	}
+	_, b = backend(t, "{rate: 5/s, size: 1KB, exempt: []}")
+	if !b.Fill(&l) || *l.Size != 1000 || size != 7 || len(l.Exempt) != 0 {
+		t.Errorf("%+v, and the default is %d", l, size)
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	t.Parallel()
+	_, same := backend(t, "{rate: 5/s, burst: 8080, mode: fast}")
+	for block, equal := range map[string]bool{
+		"\n      rate: 5/s # why\n      burst: 8080\n      mode: 'fast'": true,
+		"{rate: 5/s, burst: \"8080\", mode: fast}":                       false,
+		"{rate: 5/s, burst: 8080, mode: exact}":                          false,
+		"{rate: 5/s, burst: 8080}":                                       false,
+		"{burst: 8080, rate: 5/s, mode: fast}":                           false,
+		"[rate, 5/s, burst, 8080, mode, fast]":                           false,
+	} {
+		// The folder counts, so each block is read from the folder of the first.
+		d := load(write(t, "f.yaml", "sluice: 1\nbackends:\n  a: {limit: {rate: 5/s, burst: 8080, mode: fast}}\n  b:\n    limit: "+block+"\n")...)
+		first, second := d.File.Backends[0].Value.Kinds[0], d.File.Backends[1].Value.Kinds[0]
+		if got := first.Fingerprint() == second.Fingerprint(); got != equal {
+			t.Errorf("%s: equal is %v, want %v", block, got, equal)
+		}
+		if first.Fingerprint() == same.Fingerprint() {
+			t.Error("two folders have one fingerprint")
+		}
+	}
+	d := load(write(t, "f.yaml", "sluice: 1\nbackends:\n  a: {limit: {burst: 8080}}\n  b:\n    limit: {burst: 8080}\n  c:\n    limit:\n      burst: ${PORT}\n")...)
+	all := d.File.Backends
+	if all[0].Value.Kinds[0].Fingerprint() != all[2].Value.Kinds[0].Fingerprint() {
+		t.Error("what was expanded has a fingerprint of its own")
+	}
+}
+
+func TestFault(t *testing.T) {
+	t.Parallel()
+	d := load(write(t, "f.yaml", `sluice: 1
+endpoints:
+  get:
+    route: GET /a
+    policies:
+      - limit: 5/s
+      - other: {a: [1, 2]}
+      - bare
+`)...)
+	for _, fault := range []struct {
+		path string
+		err  error
+		want string
+	}{
+		{"endpoints.get", errors.New("x"), "3:3: endpoints.get: x"},
+		{"endpoints.get.route", errors.New("x"), "4:12: endpoints.get.route: x"},
+		{"endpoints.get.route", &sluice.FieldError{Offset: 5, Err: errors.New("x")}, "4:16: endpoints.get.route: x"},
+		{"endpoints.get.policies[0].limit", sluice.At("rate", errors.New("x")), "6:16: endpoints.get.policies[0].limit.rate: x"},
+		{"endpoints.get.policies[0].limit", &sluice.FieldError{Field: "rate", Offset: 3, Err: errors.New("x")}, "6:18: endpoints.get.policies[0].limit.rate: x"},
+		{"endpoints.get.policies[1].other", sluice.At("a[1]", errors.New("x")), "7:24: endpoints.get.policies[1].other.a[1]: x"},
+		{"endpoints.get.policies[1].other", sluice.At("a", sluice.At("[9]", errors.New("x"))), "7:17: endpoints.get.policies[1].other.a[9]: x"},
+		{"endpoints.get.policies[2].bare", errors.New("a\nb"), "8:9: endpoints.get.policies[2].bare: a b"},
+		{"endpoints.post.sql", errors.New("x"), "2:1: endpoints.post.sql: x"},
+		{"nowhere", errors.New("x"), "1:1: nowhere: x"},
+		{"", errors.New("x"), "1:1: x"},
+		{"nowhere", fmt.Errorf("a: %w, %w", errors.New("x"), errors.New("y")), "1:1: nowhere: a: x, y"},
+	} {
+		fresh := load(d.Sources()...)
+		fresh.Fault(fault.path, fault.err)
+		if got := fresh.Err().Error(); strings.TrimPrefix(got, d.Sources()[0]+":") != fault.want {
+			t.Errorf("got %s, want %s", got, fault.want)
+		}
+	}
+	d.Fault("endpoints", errors.Join(sluice.At("b", errors.New("x")), errors.Join(errors.New("y"), errors.New("z"))))
+	if got := len(d.Err().(config.Mistakes)); got != 3 {
+		t.Errorf("%d mistakes of three joined errors", got)
+	}
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	const secret = "tr0ub4dor"
+	for _, file := range []string{
+		"state: {keys: tr0ub4dor}\n",
+		"state: {keys: [{tr0ub4dor}]}\n",
+		"state: {keys: [[tr0ub4dor]]}\n",
+		"state: {keys: [*tr0ub4dor]}\n",
+		"state: {keys: [!tr0ub4dor]}\n",
+		"state: {keys: [\"tr0ub4dor]}\n",
+		"state: {keys: [@tr0ub4dor]}\n",
+		"state: {keys: [(tr0ub4dor, x)]}\n",
+		"state: {keys: [\"\\tr0ub4dor\\q\"]}\n",
+		"state:\n  keys: tr0ub4dor: x\n",
+		"state:\n  keys:\n    - (tr0ub4dor #\n",
+		"nodes: ${file:secret.txt}\n",
+		"nodes: a${file:secret.txt}b\n",
+		"include: [\"${file:secret.txt}\"]\n",
+		"listen: {http: \"${file:secret.txt}\"}\n",
+		"listen: {limits: {max_body: \"${file:secret.txt}\"}}\n",
+		"endpoints: {a: {route: GET /, respond: {headers: {a: \"{${file:secret.txt}\"}}}}\n",
+		"endpoints: {a: {route: GET /, respond: {json: {a: [\"{${file:secret.txt}\"]}}}}\n",
+		"every_request: [\"${file:secret.txt}!\"]\n",
+		"every_request: [{limit: {rate: 5/s, key: [tr0ub4dor]}}]\n",
+		"every_request: [{limit: {rate: 5/s, key: {tr0ub4dor}}}]\n",
+		"every_request: [{limit: {rate: 5/s, key: \"tr0ub4d\"}}]\n",
+		"every_request: [{limit: {rate: 5/s, key: \"${X:-tr0ub4d\"}}]\n",
+	} {
+		files := write(t, "f.yaml", "sluice: 1\n"+file, "secret.txt", secret+"\n")
+		err := loadAll(files[0]).Err()
+		if err == nil {
+			t.Errorf("%s: no mistake", file)
+		} else if strings.Contains(err.Error(), "tr0") {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
