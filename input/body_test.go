@@ -51,6 +51,7 @@ func TestBodyIsStrictJSON(t *testing.T) {
 		{`"\`, "byte 2: a bad escape"},
 		{`"\ud800"`, "byte 2: half of a surrogate pair"},
 		{`"\ude00\ud83d"`, "byte 2: half of a surrogate pair"},
+		{`"\ude00\ude00"`, "byte 2: half of a surrogate pair"},
 		{`"\ud800\u0041"`, "byte 2: half of a surrogate pair"},
 		{"\"a\xff\"", "byte 3: not UTF-8"},
 		{"\"\xed\xa0\x80\"", "byte 2: not UTF-8"},

@@ -2,6 +2,8 @@ package input_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -88,6 +90,17 @@ func TestBadSchemas(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "schema.invalid/body") {
 			t.Errorf("%s: got %v, want %s", tt.schema, err, tt.want)
 		}
+	}
+}
+
+func TestFileIsNotLoaded(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "other.json")
+	if err := os.WriteFile(file, []byte(`{"type": "null"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := compile(`{"$ref": "file://` + filepath.ToSlash(file) + `"}`); err == nil || !strings.Contains(err.Error(), "another document") {
+		t.Errorf("got %v", err)
 	}
 }
 
