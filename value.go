@@ -111,12 +111,6 @@ func (v Value) AppendJSON(dst []byte) []byte {
 
 func (v Value) String() string { return string(v.AppendText(nil)) }
 
-// clone copies the borrowed bytes.
-func (v Value) clone() Value {
-	v.text = append([]byte(nil), v.text...)
-	return v
-}
-
 // appendFloat writes a float as ECMA-262 does for JSON: plain for ordinary magnitudes, else with an exponent.
 func appendFloat(dst []byte, f float64) []byte {
 	format := byte('f')

@@ -1,0 +1,62 @@
+# What each target does: make help
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+BIN := .cache/bin
+export GOFLAGS ?= -buildvcs=false
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: needs lint ## Install what is lacking and run every test
+	go test -race -timeout 15m ./...
+	go run ./cmd/sluice test examples
+
+.PHONY: lint
+lint: $(BIN)/staticcheck ## Formatting, go vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))" || { gofmt -l $$(git ls-files -co --exclude-standard '*.go'); echo 'gofmt differs; run: gofmt -w .' >&2; exit 1; }
+	go vet ./...
+	$(BIN)/staticcheck ./...
+
+$(BIN)/staticcheck: tools/go.mod tools/go.sum
+	@mkdir -p $(BIN)
+	cd tools && go build -o ../$(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: needs
+needs:
+	@test/needs.sh gcc:gcc:-race libc6-dev:/usr/include/stdlib.h:-race nginx-light:nginx:backend/http
+
+.PHONY: reference
+reference: ## Make docs/reference.md and the editor's schema anew
+	go run ./cmd/sluice reference > docs/reference.md.new && mv docs/reference.md.new docs/reference.md
+	go run ./cmd/sluice schema > docs/sluice.schema.json.new && mv docs/sluice.schema.json.new docs/sluice.schema.json
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for a while (FUZZTIME=1m)
+	test/fuzz.sh $${FUZZTIME:-1m}
+
+.PHONY: tour
+tour: ## Walk the parts of a scalable API on a running Sluice
+	go run ./tour
+
+.PHONY: prove-reload
+prove-reload: ## 1,000 reloads, and stops, under load: no request fails
+	go run ./prove reload
+
+.PHONY: prove-slow
+prove-slow: ## 500 slow connections of each sort do not stop ordinary clients
+	go run ./prove slow
+
+.PHONY: bench-proxy
+bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
+	go run ./bench proxy
+
+.PHONY: bench-sqlite
+bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
+	go run ./bench sqlite
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf .cache bin
