@@ -1,0 +1,306 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// handler passes the exchanges of one endpoint on to its backend.
+type handler struct {
+	*backend
+	use      *Use
+	set      [][]byte // the names in use.Headers
+	passHost bool
+}
+
+// Serve answers x with what the backend answers.
+func (h *handler) Serve(x *sluice.Exchange) error {
+	c := h.calls.Get().(*call)
+	c.begin(h, x)
+	err := c.serve()
+	if err != nil || !c.open {
+		c.finish(err)
+	}
+	if !c.shared {
+		c.reset()
+		h.calls.Put(c)
+	}
+	return err
+}
+
+// call is one request to an upstream and its answer. It belongs to the exchange's goroutine; what the pump shares
+// with it is atomic or guarded by pumped. A call that outlives Serve, as the answer's Stream, a pump's owner or a
+// tunnel, is not used again.
+type call struct {
+	h    *handler
+	x    *sluice.Exchange
+	conn *conn
+	span sluice.Span
+	// start is when the call began, limit when it must be over: zero is without limit.
+	start, limit time.Time
+
+	options options // of the request
+	roles   []role  // of the request's fields
+	upgrade bool    // a WebSocket is asked for
+	// expect is set while the request's body waits for the upstream's word (RFC 9110, section 10.1.1).
+	expect bool
+	trace  sluice.Header
+	sent   int // bytes of this attempt that the socket took
+	// awaiting is set while the answer's head is awaited, and headBy is when it must be there: zero as long as the
+	// request is being sent.
+	awaiting bool
+	headBy   time.Time
+	// answered is set once a byte of the answer came.
+	answered bool
+	head     head
+	// clean is set once the answer was read to its end and the connection may serve another request.
+	clean bool
+
+	// open is set while the answer goes on after Serve, shared once anything else keeps the call.
+	open, shared bool
+	body         body
+
+	// ctx ends the call, once watched; stop ends the watch.
+	ctx  context.Context
+	stop func() bool
+
+	// pumped is closed when the pump is over; nil when there is none.
+	pumped chan struct{}
+	// bodyErr is why the request's body could not be read.
+	bodyErr atomic.Pointer[error]
+	// pumpEnding is set when the last piece of the body is on its way, pumpFailed when the upstream did not take all.
+	pumpEnding, pumpFailed atomic.Bool
+}
+
+// Patience is how long a read waits before the exchange's context is asked for, which tells when the client leaves:
+// nearly every answer is there before, and so does not pay for it. It lies between two bounds, so that a busy
+// connection seldom needs a new deadline.
+const (
+	minPatience = 50 * time.Millisecond
+	maxPatience = 200 * time.Millisecond
+)
+
+func (c *call) begin(h *handler, x *sluice.Exchange) {
+	c.h, c.x = h, x
+	c.start, c.limit = h.now(), x.Deadline
+	if whole := h.timeouts.Whole; whole > 0 {
+		if end := c.start.Add(whole); c.limit.IsZero() || end.Before(c.limit) {
+			c.limit = end
+		}
+	}
+}
+
+// reset makes a finished call ready for the next exchange and keeps its memory.
+func (c *call) reset() {
+	c.trace.Reset()
+	clear(c.head.fields)
+	clear(c.options)
+	clear(c.head.options)
+	*c = call{trace: c.trace, options: c.options[:0], roles: c.roles[:0],
+		head: head{fields: c.head.fields[:0], roles: c.head.roles[:0], options: c.head.options[:0]}}
+}
+
+func (c *call) serve() error {
+	if err := c.admit(); err != nil {
+		return err
+	}
+	if err := c.loadShort(); err != nil {
+		return err
+	}
+	c.span = c.x.Child(spanName(c.method()))
+	return c.roundTrip()
+}
+
+func (c *call) method() string {
+	if c.h.use.Method != "" {
+		return c.h.use.Method
+	}
+	return c.x.Request.Method
+}
+
+// roundTrip asks until there is an answer: once, or twice when a kept connection turns out to be closed.
+func (c *call) roundTrip() error {
+	for first := true; ; first = false {
+		if err := c.connect(!first); err != nil {
+			return err
+		}
+		out, err := c.appendRequest(c.conn.out[:0])
+		if c.conn.out = out[:0]; err != nil {
+			c.conn.up.pool.put(c.conn, c.start)
+			c.conn = nil
+			return err
+		}
+		if err = c.send(out); err == nil {
+			err = c.receive()
+		}
+		if err == nil {
+			return nil
+		}
+		fault := c.fault(err)
+		c.conn.abort()
+		if !first || !c.resendable(err) {
+			return fault
+		}
+		c.unwatch()
+		c.h.retries.Add(1)
+		c.sent, c.headBy = 0, time.Time{}
+		c.pumpFailed.Store(false)
+	}
+}
+
+// resendable tells whether a request that failed may be sent once more: the connection had been kept and was closed
+// before a byte of an answer, and the upstream either saw nothing of the request or may see it twice.
+func (c *call) resendable(err error) bool {
+	if !c.conn.reused || c.answered || c.pumped != nil || c.ctx != nil && c.ctx.Err() != nil || !closedByPeer(err) {
+		return false
+	}
+	return c.sent == 0 || c.x.Request.Body.Stream == nil && idempotent(c.method())
+}
+
+func closedByPeer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, errCut) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// idempotent are the methods of RFC 9110, section 9.2.2.
+func idempotent(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// connect finds a connection: an idle one, unless a fresh one is wanted, or a new one to the first address in turn
+// that takes it.
+func (c *call) connect(fresh bool) error {
+	ups, first := c.h.upstreams, c.h.next()
+	var last error
+	for _, resting := range [...]bool{false, true} {
+		for i := range ups {
+			u := ups[(first+i)%len(ups)]
+			if u.resting(c.start) != resting {
+				continue
+			}
+			if last = c.connectTo(u, fresh); last == nil {
+				return nil
+			}
+			if c.ctx != nil && c.ctx.Err() != nil {
+				return c.left()
+			}
+		}
+	}
+	return dialFault(last)
+}
+
+func (c *call) connectTo(u *upstream, fresh bool) (err error) {
+	if !fresh {
+		if c.conn = u.pool.take(c.start); c.conn != nil {
+			return nil
+		}
+	}
+	if c.ctx == nil {
+		c.ctx = c.x.Context()
+	}
+	if c.conn, err = u.dial(c.ctx); err != nil && !errors.Is(err, errFull) && c.ctx.Err() == nil {
+		u.passOver(c.start)
+	}
+	return err
+}
+
+// finish ends what was measured and gives the connection back. It is called once, when the answer is over.
+func (c *call) finish(err error) {
+	now := c.h.now()
+	quiet := c.unwatch()
+	if c.conn != nil {
+		if err == nil && c.clean && quiet && c.pumpedWhole() {
+			c.conn.up.pool.put(c.conn, now)
+		} else {
+			c.conn.abort()
+		}
+	}
+	if c.span == nil {
+		return
+	}
+	c.h.duration.Observe(now.Sub(c.start))
+	if err != nil && c.span.Recording() {
+		c.span.SetText("error.type", sluice.ErrorOf(err).Code.String())
+	}
+	c.span.End(err)
+}
+
+// watch has the connection closed when the client leaves or the exchange's deadline passes.
+func (c *call) watch() {
+	if c.stop != nil {
+		return
+	}
+	c.ctx = c.x.Context()
+	c.stop = context.AfterFunc(c.ctx, c.conn.abort)
+}
+
+// unwatch ends the watch, and tells whether the connection was left alone.
+func (c *call) unwatch() bool {
+	if c.stop == nil {
+		return true
+	}
+	quiet := c.stop()
+	c.stop = nil
+	return quiet
+}
+
+// read reads from the connection for as long as the call may wait.
+func (c *call) read(p []byte) (int, error) {
+	for {
+		now := c.h.now()
+		limit := earliest(c.limit, c.headBy)
+		if !limit.IsZero() && !now.Before(limit) {
+			return 0, c.late()
+		}
+		least, most := limit, limit
+		if c.stop == nil || c.expect || c.pumping() {
+			least, most = earliest(now.Add(minPatience), limit), earliest(now.Add(maxPatience), limit)
+		}
+		c.conn.readUntil(now, least, most)
+		n, err := c.conn.stream.Read(p)
+		if n > 0 {
+			c.answered = true
+			return n, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+		c.watch()
+		if c.expect && now.Sub(c.start) >= expectPatience {
+			c.goOn()
+		}
+		c.countHead()
+	}
+}
+
+// fill reads more into the connection's buffer, of which at most limit bytes are used.
+func (c *call) fill(limit int) error {
+	space := c.conn.space(limit)
+	if len(space) == 0 {
+		return errHeadTooLarge
+	}
+	n, err := c.read(space)
+	c.conn.end += n
+	if errors.Is(err, io.EOF) && c.answered {
+		return errCut
+	}
+	return err
+}
+
+// earliest is the earlier of two times, of which zero is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

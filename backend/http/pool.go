@@ -1,0 +1,103 @@
+package http
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pool keeps the idle connections of one upstream. The last used is the first to be used again, so that a pool
+// which has grown too large shrinks.
+type pool struct {
+	max     int64 // open connections; zero is without limit
+	maxIdle int
+	idle    time.Duration
+	now     func() time.Time
+
+	// open is how many connections there are, idle or not.
+	open atomic.Int64
+
+	mu sync.Mutex
+	// conns are the idle ones, the longest idle first. All below are guarded by mu.
+	conns  []*conn
+	closed bool
+	sweep  *time.Timer
+}
+
+// take is an idle connection that is alive, or nil.
+func (p *pool) take(now time.Time) *conn {
+	for {
+		p.mu.Lock()
+		last := len(p.conns) - 1
+		if last < 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.conns[last]
+		p.conns[last] = nil
+		p.conns = p.conns[:last]
+		p.mu.Unlock()
+		if now.Sub(c.idleSince) < p.idle && c.alive(now) {
+			return c
+		}
+		c.abort()
+	}
+}
+
+// put keeps a connection whose last answer was read to its end.
+func (p *pool) put(c *conn, now time.Time) {
+	if len(c.in) > keptBuffer {
+		c.in = make([]byte, firstBuffer)
+	}
+	if cap(c.out) > keptBuffer {
+		c.out = nil
+	}
+	c.reused, c.idleSince = true, now
+	p.mu.Lock()
+	if p.closed || len(p.conns) >= p.maxIdle {
+		p.mu.Unlock()
+		c.abort()
+		return
+	}
+	p.conns = append(p.conns, c)
+	if p.sweep == nil {
+		p.sweep = time.AfterFunc(p.idle, p.expire)
+	}
+	p.mu.Unlock()
+}
+
+// expire closes what was idle for too long, and comes again while there is something idle.
+func (p *pool) expire() {
+	p.mu.Lock()
+	now, n := p.now(), 0
+	for n < len(p.conns) && now.Sub(p.conns[n].idleSince) >= p.idle {
+		n++
+	}
+	old := append([]*conn(nil), p.conns[:n]...)
+	rest := copy(p.conns, p.conns[n:])
+	clear(p.conns[rest:])
+	p.conns = p.conns[:rest]
+	if p.sweep = nil; rest > 0 && !p.closed {
+		p.sweep = time.AfterFunc(p.idle, p.expire)
+	}
+	p.mu.Unlock()
+	for _, c := range old {
+		c.abort()
+	}
+}
+
+// close closes the idle connections, and has those in use closed after their answer.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	idle := p.conns
+	p.conns = nil
+	if p.sweep != nil {
+		p.sweep.Stop()
+		p.sweep = nil
+	}
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.abort()
+	}
+}
