@@ -166,14 +166,19 @@ func At(field string, err error) error {
 	return &FieldError{Field: field, Err: err}
 }
 
-// FieldError is a mistake in one field of a block. Offset, when above zero, is the byte of the field's text at
-// which it stands, counted from one.
+// FieldError is a mistake in one field of a block, or in the text at hand where Field is empty. Offset, when above
+// zero, is the byte of the text at which it stands, counted from one.
 type FieldError struct {
 	Field  string
 	Offset int
 	Err    error
 }
 
-func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
+func (e *FieldError) Error() string {
+	if e.Field == "" {
+		return e.Err.Error()
+	}
+	return e.Field + ": " + e.Err.Error()
+}
 
 func (e *FieldError) Unwrap() error { return e.Err }

@@ -45,7 +45,7 @@ func below(name string, err error) error {
 func (v *value) compilePlace(in *sluice.Input) error {
 	switch in.In {
 	case "path", "":
-		v.from, v.required = inPath, true
+		v.from = inPath
 	case "query":
 		v.from = inQuery
 	case "header":
@@ -161,10 +161,8 @@ func (v *value) compileDefault(in *sluice.Input) error {
 	switch {
 	case in.Default == nil:
 		return nil
-	case v.from == inPath:
-		return errors.New("a value in the path is always there; want no default")
 	case in.Required:
-		return errors.New("a required value is always there; want either required or default")
+		return errors.New("a value that must be there, as one in the path is, needs no default; want none")
 	}
 	fallback, fault := v.parse([]byte(*in.Default))
 	if fault != "" {

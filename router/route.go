@@ -37,18 +37,9 @@ const (
 	rest
 )
 
-// SyntaxError is what is wrong with the text of a route.
-type SyntaxError struct {
-	// Offset is the byte of the route at which it stands, counted from one.
-	Offset int
-	// Message says what is wrong and what is wanted.
-	Message string
-}
-
-func (e *SyntaxError) Error() string { return e.Message }
-
+// wrong is a mistake in the text of a route, at an offset counted from zero.
 func wrong(offset int, format string, args ...any) error {
-	return &SyntaxError{Offset: offset + 1, Message: fmt.Sprintf(format, args...)}
+	return &sluice.FieldError{Offset: offset + 1, Err: fmt.Errorf(format, args...)}
 }
 
 // ParseRoute reads a route. In EBNF:
@@ -61,7 +52,7 @@ func wrong(offset int, format string, args ...any) error {
 //
 // A parameter {id} is one whole segment that is not empty. {rest...} stands last and takes what is left of the path,
 // slashes included, and an empty rest too: /files/{rest...} takes /files/ but not /files. Text stands as it arrives in
-// a canonical path (sluice.Target). Every error is a *SyntaxError.
+// a canonical path (sluice.Target). Every error is a *sluice.FieldError whose Offset is the byte at fault.
 func ParseRoute(text string) (Route, error) {
 	method, target, found := strings.Cut(text, " ")
 	if !found {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/router"
 )
 
@@ -105,11 +106,11 @@ func TestRouteIsRefused(t *testing.T) {
 		t.Run(tt.text, func(t *testing.T) {
 			t.Parallel()
 			r, err := router.ParseRoute(tt.text)
-			wrong, ok := errors.AsType[*router.SyntaxError](err)
+			wrong, ok := errors.AsType[*sluice.FieldError](err)
 			if !ok {
-				t.Fatalf("got %v, %v; want a SyntaxError", r, err)
+				t.Fatalf("got %v, %v; want a FieldError", r, err)
 			}
-			if wrong.Offset != tt.offset || !strings.Contains(wrong.Message, tt.want) {
+			if wrong.Offset != tt.offset || !strings.Contains(wrong.Error(), tt.want) {
 				t.Errorf("got %d: %s; want %d: %s", wrong.Offset, wrong, tt.offset, tt.want)
 			}
 		})
@@ -123,7 +124,7 @@ func FuzzParseRoute(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := router.ParseRoute(text)
 		if err != nil {
-			wrong, ok := errors.AsType[*router.SyntaxError](err)
+			wrong, ok := errors.AsType[*sluice.FieldError](err)
 			if !ok || wrong.Offset < 1 || wrong.Offset > len(text)+1 {
 				t.Fatalf("%q: %#v", text, err)
 			}
