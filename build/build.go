@@ -24,6 +24,9 @@ type Options struct {
 	Now func() time.Time
 	// Observe wraps the whole node; nil wraps nothing.
 	Observe func(endpoints []*sluice.Endpoint, next sluice.Handler) sluice.Handler
+	// Admin makes the handler of the admin listener, with guard around what only some may see; nil when nothing
+	// listens there.
+	Admin func(guard sluice.Policy) sluice.Handler
 	// Dry makes a node only to find mistakes: nothing outside the process is changed or asked over a network.
 	Dry bool
 	// Progress is told how far long tasks at start have come; it may be nil.
@@ -59,6 +62,7 @@ func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
 		return nil, doc.Err()
 	}
 	m.checkNodes()
+	m.checkAdmin()
 	m.plan()
 	// With a mistake found the node will not run, so what is opened from here on only serves to find more of them.
 	m.opts.Dry = m.opts.Dry || doc.Err() != nil
@@ -153,7 +157,9 @@ func (m *maker) open() *Node {
 	node.handler = &front{trusted: m.file.TrustedProxies, next: inner}
 	nothing := sluice.HandlerFunc(func(*sluice.Exchange) error { return nil })
 	node.refused = &front{trusted: m.file.TrustedProxies, next: m.opts.Observe(node.endpoints, nothing)}
-	node.admin = m.openPolicies(node, m.admin, nil)
+	if guards := m.openPolicies(node, m.admin, nil); m.opts.Admin != nil {
+		node.admin = &front{trusted: m.file.TrustedProxies, next: m.opts.Admin(func(h sluice.Handler) sluice.Handler { return fold(guards, h) })}
+	}
 	return node
 }
 

@@ -17,7 +17,7 @@ type Node struct {
 	now       func() time.Time
 	handler   sluice.Handler
 	refused   sluice.Handler
-	admin     []sluice.Policy
+	admin     sluice.Handler
 	endpoints []*sluice.Endpoint
 	backends  []*backend
 	envs      []*sluice.Env
@@ -35,9 +35,6 @@ func (n *Node) Endpoints() []*sluice.Endpoint { return n.endpoints }
 
 // Serve answers an exchange.
 func (n *Node) Serve(x *sluice.Exchange) error { return n.handler.Serve(x) }
-
-// Admin puts the policies of the admin listener around a handler.
-func (n *Node) Admin(h sluice.Handler) sluice.Handler { return fold(n.admin, h) }
 
 // Ping asks every backend that can say so whether what stands behind it answers now: for each of them by name, nil
 // or what is wrong.
@@ -115,8 +112,27 @@ func (s *Switch) Refuse(x *sluice.Exchange, err error) {
 	}
 }
 
+// Ping is Node.Ping of the node of the moment, which stays open meanwhile.
+func (s *Switch) Ping(ctx context.Context) map[string]error {
+	n := s.enter()
+	if n == nil {
+		return nil
+	}
+	defer n.release()
+	return n.Ping(ctx)
+}
+
 // hold is the node of the moment, which stays open until the exchange has ended.
 func (s *Switch) hold(x *sluice.Exchange) *Node {
+	n := s.enter()
+	if n != nil {
+		x.OnEnd(n)
+	}
+	return n
+}
+
+// enter is the node of the moment, which stays open until it is released.
+func (s *Switch) enter() *Node {
 	for {
 		n := s.current.Load()
 		if n == nil {
@@ -124,7 +140,6 @@ func (s *Switch) hold(x *sluice.Exchange) *Node {
 		}
 		n.users.Add(1)
 		if s.current.Load() == n {
-			x.OnEnd(n)
 			return n
 		}
 		// The node was given up between the two loads, and may be closed already.

@@ -151,7 +151,7 @@ func (r *runner) drain() error {
 	began := time.Now()
 	err := r.server.Shutdown(ctx)
 	if r.admin != nil {
-		err = errors.Join(err, r.admin.Close())
+		err = errors.Join(err, r.admin.Shutdown(ctx))
 	}
 	r.log.Info("stopped", "after", time.Since(began).Round(time.Millisecond).String())
 	return err

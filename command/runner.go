@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sluiceapi/sluice/admin"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/config"
 	"github.com/sluiceapi/sluice/observe"
@@ -24,8 +23,9 @@ type runner struct {
 	observer *observe.Observer
 	nodes    build.Switch
 	server   *server.Server
-	admin    *adminServer
+	admin    *server.Server
 	draining atomic.Bool
+	health   health
 	failed   chan error
 }
 
@@ -74,17 +74,14 @@ func (r *runner) start(doc *config.Document) error {
 	if err := r.startAdmin(doc); err != nil {
 		return failed(err)
 	}
-	go func() {
-		if err := r.server.Serve(); err != nil {
-			r.failed <- err
-		}
-	}()
+	r.serve(r.server)
+	r.health.start(&r.nodes, r.log)
 	return nil
 }
 
 // options are what nodes are made with.
 func (r *runner) options(observer *observe.Observer) build.Options {
-	o := build.Options{Kinds: r.tool.kinds, Log: r.log, Metrics: r.metrics, Progress: r.tool.progress(r.log)}
+	o := build.Options{Kinds: r.tool.kinds, Log: r.log, Metrics: r.metrics, Progress: r.tool.progress(r.log), Admin: r.adminHandler}
 	if observer != nil {
 		o.Observe = observer.Handler
 	}
@@ -161,6 +158,7 @@ func (r *runner) close1(o *observe.Observer) {
 
 // close lets go of everything after the last exchange.
 func (r *runner) close() {
+	r.health.stop()
 	r.nodes.Swap(nil)
 	if r.observer != nil {
 		r.close1(r.observer)
@@ -177,7 +175,7 @@ func (r *runner) addresses() addresses {
 		a.HTTPS = at.HTTPS.String()
 	}
 	if r.admin != nil {
-		a.Admin = r.admin.address()
+		a.Admin = r.admin.Addrs().HTTP.String()
 	}
 	return a
 }
