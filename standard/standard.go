@@ -3,12 +3,27 @@ package standard
 
 import (
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/http"
+	"github.com/sluiceapi/sluice/backend/static"
+	"github.com/sluiceapi/sluice/policy/bodylimit"
+	"github.com/sluiceapi/sluice/policy/compress"
+	"github.com/sluiceapi/sluice/policy/cors"
+	"github.com/sluiceapi/sluice/policy/headers"
+	"github.com/sluiceapi/sluice/policy/ipfilter"
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
-// Kinds are the kinds of the stock binary: policies, then backends, each in the order of the reference.
+// Kinds are the kinds of the stock binary: policies, then backends, in the order of the reference.
 func Kinds() []sluice.Kind {
 	return []sluice.Kind{
+		bodylimit.Kind,
+		compress.Kind,
+		cors.Kind,
+		headers.Kind,
+		ipfilter.Kind,
 		timeout.Kind,
+
+		http.Kind,
+		static.Kind,
 	}
 }
