@@ -92,7 +92,7 @@ func (d *Document) readSecret(n *node, name string) (string, error) {
 		name = filepath.Join(n.source.dir, name)
 	}
 	d.addSource(name)
-	content, err := readLimited(name)
+	content, err := readLimited(name, false)
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %s; want a file there", name, reason(err))
 	}

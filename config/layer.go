@@ -29,7 +29,7 @@ func (d *Document) readFile(name string) *node {
 func (in *inclusion) read(name string, from *node, path string) *node {
 	d := in.d
 	d.addSource(name)
-	content, err := readLimited(name)
+	content, err := readLimited(name, from == nil)
 	if err != nil {
 		if from != nil {
 			d.add(from.place(), path, fmt.Sprintf("reading %s: %s; want a file there", name, reason(err)))

@@ -17,6 +17,9 @@ type field struct {
 	name  string
 	index []int
 	typ   reflect.Type
+	// owner and ident are the struct that holds the field and its name in Go.
+	owner reflect.Type
+	ident string
 	// short has the block given as a scalar fill this field.
 	short, required bool
 	// kind collects the keys that the struct does not know as blocks; with bare, the struct may be given as a
@@ -75,7 +78,9 @@ func (l *layout) collect(t reflect.Type, index []int) {
 		if !tagged || tag == "-" || !sf.IsExported() {
 			continue
 		}
-		switch f := newField(sf, tag, at); {
+		f := newField(sf, tag, at)
+		f.owner = t
+		switch {
 		case f.kind:
 			l.kind = &f
 		case f.rest:
@@ -89,7 +94,7 @@ func (l *layout) collect(t reflect.Type, index []int) {
 func newField(sf reflect.StructField, tag string, index []int) field {
 	name, options, _ := strings.Cut(tag, ",")
 	f := field{
-		name: name, index: index, typ: sf.Type,
+		name: name, index: index, typ: sf.Type, ident: sf.Name,
 		required: sf.Tag.Get("required") == "true", fallback: sf.Tag.Get("default"),
 		min: sf.Tag.Get("min"), max: sf.Tag.Get("max"), names: sf.Tag.Get("names"),
 	}

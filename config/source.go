@@ -28,14 +28,18 @@ type source struct {
 // errTooLarge is what readLimited gives for a file that no one can have meant.
 var errTooLarge = errors.New("it is larger than 8 MiB")
 
-// readLimited reads a regular file, or what is like one.
-func readLimited(name string) ([]byte, error) {
+// readLimited reads a file. Only one that the user named, not one that a file names, may be a pipe: reading it could
+// take forever.
+func readLimited(name string, pipes bool) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
 	if info.IsDir() {
 		return nil, errors.New("it is a folder")
+	}
+	if !pipes && !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
 	}
 	f, err := os.Open(name)
 	if err != nil {
