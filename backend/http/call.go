@@ -178,17 +178,19 @@ func idempotent(method string) bool {
 }
 
 // connect finds a connection: an idle one, unless a fresh one is wanted, or a new one to the first address in turn
-// that takes it.
+// that takes it. Addresses that rest come last.
 func (c *call) connect(fresh bool) error {
 	ups, first := c.h.upstreams, c.h.next()
 	var last error
-	for _, resting := range [...]bool{false, true} {
+	var tried uint64 // a bit for each address: there are at most maxURLs
+	for _, rested := range [...]bool{true, false} {
 		for i := range ups {
-			u := ups[(first+i)%len(ups)]
-			if u.resting(c.start) != resting {
+			n := (first + i) % len(ups)
+			if tried&(1<<n) != 0 || rested && ups[n].resting(c.start) {
 				continue
 			}
-			if last = c.connectTo(u, fresh); last == nil {
+			tried |= 1 << n
+			if last = c.connectTo(ups[n], fresh); last == nil {
 				return nil
 			}
 			if c.ctx != nil && c.ctx.Err() != nil {

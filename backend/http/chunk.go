@@ -200,7 +200,7 @@ func chunksEnd(b []byte) bool {
 			return true
 		}
 		line, rest, err := cutLine(b)
-		if err != nil {
+		if err != nil || len(line) > maxSizeLine {
 			return false
 		}
 		size, ok := chunkSize(line)

@@ -107,7 +107,7 @@ func (c *conn) alive(now time.Time) bool {
 // abort ends the connection for whoever reads or writes on it.
 func (c *conn) abort() {
 	if !c.gone.Swap(true) {
-		c.raw.Close()
 		c.up.pool.open.Add(-1)
+		c.raw.Close()
 	}
 }

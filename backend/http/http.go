@@ -110,6 +110,9 @@ const (
 	hostPass     = "pass"
 )
 
+// maxURLs is what the bits of a word can note as tried.
+const maxURLs = 64
+
 // Check refuses addresses that cannot be asked and timeouts of nothing.
 func (c *Config) Check() error {
 	var errs []error
@@ -120,6 +123,9 @@ func (c *Config) Check() error {
 	}
 	if len(c.URLs) == 0 {
 		errs = append(errs, sluice.At("urls", errors.New("no address; want one or several, such as http://10.0.0.7:8000")))
+	}
+	if len(c.URLs) > maxURLs {
+		errs = append(errs, sluice.At("urls", fmt.Errorf("%d addresses; want at most %d", len(c.URLs), maxURLs)))
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		errs = append(errs, sluice.At("tls", errors.New("cert and key come together")))
