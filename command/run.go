@@ -24,16 +24,15 @@ func (t *tool) runCommand() *cobra.Command {
 without any it is sluice.yaml.
 
 A changed file, or SIGHUP, builds the new node beside the old one and swaps
-them; a file with a mistake changes nothing and the log says why. SIGTERM and
-SIGINT stop gracefully: no longer ready, a delay, finish what runs. A second
-one stops at once.`,
+them; a file with a mistake changes nothing and the log says why. SIGTERM
+stops gracefully: no longer ready, a delay for load balancers to see it, then
+finish what runs. SIGINT (Ctrl-C) does so without the delay. A second one
+stops at once.`,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
-			defer stop()
-			hangup := make(chan os.Signal, 1)
-			signal.Notify(hangup, syscall.SIGHUP)
-			defer signal.Stop(hangup)
-			return t.serve(ctx, files, hangup, stop)
+			signals := make(chan os.Signal, 1)
+			signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+			defer signal.Stop(signals)
+			return t.serve(cmd.Context(), files, signals)
 		},
 	}
 }
@@ -41,14 +40,10 @@ one stops at once.`,
 // addresses are where a node listens.
 type addresses struct{ HTTP, HTTPS, Admin string }
 
-// serve runs a config until ctx ends, then drains. stopping is called when the drain begins, so that a second signal
-// ends the process.
-func (t *tool) serve(ctx context.Context, files []string, hangup <-chan os.Signal, stopping func()) error {
+// serve runs a config until a signal to stop comes or ctx ends, then drains.
+func (t *tool) serve(ctx context.Context, files []string, signals chan os.Signal) error {
 	doc := t.load(files)
-	r, err := t.newRunner(files, doc)
-	if err != nil {
-		return err
-	}
+	r := t.newRunner(files, doc)
 	defer r.close()
 	if err := r.start(doc); err != nil {
 		return err
@@ -65,11 +60,15 @@ func (t *tool) serve(ctx context.Context, files []string, hangup <-chan os.Signa
 	for {
 		select {
 		case <-ctx.Done():
-			stopping()
-			return failed(r.drain())
+			return failed(r.drain(false))
 		case err := <-r.failed:
 			return failed(err)
-		case <-hangup:
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				// From here on a signal has its usual effect: a second one ends the process.
+				signal.Stop(signals)
+				return failed(r.drain(s == syscall.SIGTERM))
+			}
 			changes.update(r.reload())
 		case <-changes.changed():
 			changes.update(r.reload())
@@ -141,17 +140,22 @@ func sampleCurl(file *config.File, at addresses) string {
 // slogger is the logger until a config says otherwise.
 func (t *tool) slogger() *slog.Logger { return slog.New(slog.NewTextHandler(t.err, nil)) }
 
-// drain stops gracefully: no longer ready, a delay in which load balancers see that, then finish what runs.
-func (r *runner) drain() error {
-	drain := r.nodes.Node().File().Listen.Drain
-	r.log.Info("draining", "delay", drain.Delay.String(), "timeout", drain.Timeout.String())
+// drain stops gracefully: no longer ready, with delay a while in which load balancers see that, then finish what
+// runs.
+func (r *runner) drain(delay bool) error {
+	c := serverConfig(r.nodes.Node().File())
+	if !delay {
+		c.Drain.Delay = 0
+		if err := r.server.Apply(c); err != nil {
+			return err
+		}
+	}
+	r.log.Info("draining", "delay", c.Drain.Delay.String(), "timeout", c.Drain.Timeout.String())
 	r.draining.Store(true)
-	ctx, cancel := context.WithTimeout(context.Background(), drain.Delay+drain.Timeout)
-	defer cancel()
 	began := time.Now()
-	err := r.server.Shutdown(ctx)
+	err := r.server.Shutdown(context.Background())
 	if r.admin != nil {
-		err = errors.Join(err, r.admin.Shutdown(ctx))
+		err = errors.Join(err, r.admin.Shutdown(context.Background()))
 	}
 	r.log.Info("stopped", "after", time.Since(began).Round(time.Millisecond).String())
 	return err

@@ -30,11 +30,11 @@ type runner struct {
 }
 
 // newRunner makes a runner whose logs are as the config wants them, as far as it can be read.
-func (t *tool) newRunner(files []string, doc *config.Document) (*runner, error) {
+func (t *tool) newRunner(files []string, doc *config.Document) *runner {
 	r := &runner{tool: t, files: files, level: new(slog.LevelVar), metrics: observe.NewMetrics(), failed: make(chan error, 2)}
 	r.setLevel(doc)
 	r.log = observe.NewLogger(t.err, t.format(doc), r.level)
-	return r, nil
+	return r
 }
 
 func (t *tool) format(doc *config.Document) observe.Format {
@@ -119,13 +119,13 @@ func (r *runner) reload() []string {
 	if err != nil {
 		r.log.Error("the config is not taken; the node goes on with the one before", "error", err)
 		if changed && observer != nil {
-			r.close1(observer)
+			r.closeObserver(observer)
 		}
 		return doc.Sources()
 	}
 	if changed {
 		before := r.observer
-		old.OnClose(func() { r.close1(before) })
+		old.OnClose(func() { r.closeObserver(before) })
 		r.observer = observer
 		r.setLevel(doc)
 	}
@@ -147,7 +147,7 @@ func (r *runner) follow(doc *config.Document, node *build.Node) error {
 	return nil
 }
 
-func (r *runner) close1(o *observe.Observer) {
+func (r *runner) closeObserver(o *observe.Observer) {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -161,7 +161,7 @@ func (r *runner) close() {
 	r.health.stop()
 	r.nodes.Swap(nil)
 	if r.observer != nil {
-		r.close1(r.observer)
+		r.closeObserver(r.observer)
 	}
 }
 
