@@ -20,6 +20,7 @@ type Document struct {
 	root     *node
 	partial  bool
 	mistakes Mistakes
+	noted    map[Mistake]bool
 	hidden   []string
 }
 
@@ -36,7 +37,7 @@ type Options struct {
 // replaces is not looked at any more: its variables are not expanded and its values are not judged, only its YAML
 // must be right.
 func Load(files []string, o Options) *Document {
-	d := &Document{lookup: o.Lookup}
+	d := &Document{lookup: o.Lookup, noted: map[Mistake]bool{}}
 	if d.lookup == nil {
 		d.lookup = func(string) (string, bool) { return "", false }
 	}

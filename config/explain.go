@@ -121,3 +121,21 @@ func wrap(text, indent string) string {
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
+
+// Undocumented lists the keys of a kind whose field has no comment in the kind's source, so that a test can refuse
+// them.
+func Undocumented(k *sluice.Kind) []string {
+	m := newManual(k.Source)
+	var all []string
+	for _, part := range kindParts(k) {
+		if m.typeText(part.block.Type(), k.Name) == "" {
+			all = append(all, k.Name)
+		}
+		for _, r := range describe(m, part.block) {
+			if r.text == "" {
+				all = append(all, r.path)
+			}
+		}
+	}
+	return all
+}

@@ -197,7 +197,7 @@ func (fl filler) json(v reflect.Value, n *node, path string) bool {
 // culprit notes why JSON was refused, at the scalar that is refused alone for the same reason, if there is one.
 func (fl filler) culprit(t reflect.Type, n *node, path string, err error) {
 	n.scalars(path, func(s *node, at string) {
-		raw, ok := filler{&Document{}}.appendJSON(nil, s, at)
+		raw, ok := fl.appendJSON(nil, s, at)
 		alone := reflect.New(t).Interface().(json.Unmarshaler)
 		if ok && err != nil {
 			if e := alone.UnmarshalJSON(raw); e != nil && e.Error() == err.Error() {

@@ -127,7 +127,7 @@ func (d *Document) join(root, more *node) {
 		switch key, value := root.value(e.key.text); {
 		case e.key.text == "include" || e.key.text == "sluice":
 		case key == nil:
-			root.entries = append(root.entries, e)
+			root.put(e)
 		case isSection(e.key.text) && value.shape == mapping && e.value.shape == mapping:
 			d.joinSection(e.key.text, value, e.value)
 		default:
@@ -142,7 +142,7 @@ func (d *Document) joinSection(section string, into, more *node) {
 			d.add(e.key.place(), joinPath(section, e.key.text), fmt.Sprintf("%s has two entries of this name, before at %s; want one", section, key.place()))
 			continue
 		}
-		into.entries = append(into.entries, e)
+		into.put(e)
 	}
 }
 
@@ -152,21 +152,10 @@ func overlay(base, over *node) {
 		_, value := base.value(e.key.text)
 		if isSection(e.key.text) && value != nil && value.shape == mapping && e.value.shape == mapping {
 			for _, inner := range e.value.entries {
-				value.replace(inner)
+				value.put(inner)
 			}
 			continue
 		}
-		base.replace(e)
+		base.put(e)
 	}
-}
-
-// replace puts an entry in the place of the one with its key, or at the end.
-func (n *node) replace(e entry) {
-	for i := range n.entries {
-		if n.entries[i].key.text == e.key.text {
-			n.entries[i] = e
-			return
-		}
-	}
-	n.entries = append(n.entries, e)
 }

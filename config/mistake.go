@@ -72,7 +72,8 @@ func (d *Document) add(at place, path, message string) {
 		File: at.source.name, Line: at.line, Column: at.column,
 		Path: oneLine(path), Message: oneLine(d.redact(message)), order: at.source.order,
 	}
-	if !slices.Contains(d.mistakes, m) {
+	if !d.noted[m] {
+		d.noted[m] = true
 		d.mistakes = append(d.mistakes, m)
 	}
 }

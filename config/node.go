@@ -36,6 +36,8 @@ type node struct {
 	lost    bool
 	items   []*node
 	entries []entry
+	// index finds entries by key; it is made when it is first needed.
+	index map[string]int
 }
 
 // entry is a key of a map with its value.
@@ -45,12 +47,31 @@ func (n *node) place() place { return place{n.source, n.line, n.column} }
 
 // value is the entry of a map under a key; both are nil when there is none.
 func (n *node) value(key string) (k, v *node) {
-	for _, e := range n.entries {
-		if e.key.text == key {
-			return e.key, e.value
-		}
+	if i, found := n.find(key); found {
+		return n.entries[i].key, n.entries[i].value
 	}
 	return nil, nil
+}
+
+func (n *node) find(key string) (i int, found bool) {
+	if n.index == nil {
+		n.index = make(map[string]int, len(n.entries))
+		for i, e := range n.entries {
+			n.index[e.key.text] = i
+		}
+	}
+	i, found = n.index[key]
+	return i, found
+}
+
+// put puts an entry in the place of the one with its key, or at the end.
+func (n *node) put(e entry) {
+	if i, found := n.find(e.key.text); found {
+		n.entries[i] = e
+		return
+	}
+	n.index[e.key.text] = len(n.entries)
+	n.entries = append(n.entries, e)
 }
 
 // step takes the first step of a path: the node there, its key if it stands in a map, and the rest of the path. The
@@ -64,13 +85,12 @@ func (n *node) step(path string) (key, value *node, rest string) {
 		}
 		return nil, n.items[i], strings.TrimPrefix(after, ".")
 	}
-	for _, e := range n.entries {
-		after, found := strings.CutPrefix(path, e.key.text)
-		if found && (after == "" || after[0] == '.' || after[0] == '[') && (key == nil || len(e.key.text) > len(key.text)) {
-			key, value, rest = e.key, e.value, strings.TrimPrefix(after, ".")
+	for end := len(path); end > 0; end = strings.LastIndexAny(path[:end], ".[") {
+		if key, value = n.value(path[:end]); key != nil {
+			return key, value, strings.TrimPrefix(path[end:], ".")
 		}
 	}
-	return key, value, rest
+	return nil, nil, ""
 }
 
 // isMissing tells whether nothing stands where a value could: an empty value, or a null.

@@ -182,6 +182,8 @@ func (r *reader) key(y *yaml.Node, path string) *node {
 		return r.fail(y, n, path, "a list cannot be a key; want text")
 	case n.tag == "!!merge":
 		return r.fail(y, n, path, "<< merges maps, which is not read here; want the keys written out")
+	case strings.HasPrefix(y.Value, "\u00a0"):
+		return r.fail(y, n, path, "a no-break space, which is no space to YAML; want an ordinary one")
 	case y.Value == "" || strings.ContainsFunc(y.Value, unicode.IsControl):
 		return r.fail(y, n, path, "this key is empty or holds a control character; want a name")
 	case strings.Contains(y.Value, "${"):

@@ -130,12 +130,28 @@ func (s *source) unreadable() (at place, wrong string) {
 			return place{s, i + 1, column}, "this is not UTF-8; want a text file in UTF-8"
 		}
 		for j, r := range []rune(line) {
-			if r < ' ' && r != '\t' || r == 0x7f {
-				return place{s, i + 1, j + 1}, fmt.Sprintf("a control character (%#x) stands here; want it written as an escape in double quotes", r)
+			if what := unwanted(r); what != "" {
+				return place{s, i + 1, j + 1}, fmt.Sprintf("%s (U+%04X) stands here; want it written as an escape in double quotes", what, r)
 			}
 		}
 	}
 	return place{}, ""
+}
+
+// unwanted says what a character is that cannot stand in a file as it is, or "". Some readers of YAML take it for a
+// line break, and others do not.
+func unwanted(r rune) string {
+	switch {
+	case r == '\t':
+		return ""
+	case r == 0x85 || r == 0x2028 || r == 0x2029 || r == '\r':
+		return "an unusual line break"
+	case r == 0xfeff:
+		return "an invisible byte order mark"
+	case r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffe || r == 0xffff:
+		return "a control character"
+	}
+	return ""
 }
 
 // rest is the text of a line from a column on.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	yaml "go.yaml.in/yaml/v4"
 )
@@ -22,7 +23,7 @@ func (d *Document) addSyntax(s *source, err error) {
 		start = place{s, e.ContextMark.Line, e.ContextMark.Column}
 	}
 	for _, explain := range []func(*yaml.LoadError, place, place) (place, string){
-		tabs, starts, quotes, colons, flows, lists,
+		tabs, blanks, starts, quotes, colons, flows, lists,
 	} {
 		if where, message := explain(e, at.clamp(), start.clamp()); message != "" {
 			d.add(where, "", message)
@@ -38,6 +39,17 @@ func tabs(e *yaml.LoadError, at, _ place) (place, string) {
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 	if i := strings.IndexByte(indent, '\t'); i >= 0 || strings.Contains(e.Message, "tab character") {
 		return place{at.source, at.line, max(i, 0) + 1}, "a tab in the indentation; want spaces"
+	}
+	return at, ""
+}
+
+// blanks knows blanks that look like a space.
+func blanks(_ *yaml.LoadError, at, start place) (place, string) {
+	for _, p := range []place{at, start, at.above()} {
+		line := p.source.lines[p.line-1]
+		if i := strings.Index(line, "\u00a0"); i >= 0 && (strings.TrimLeft(line[:i], " ") == "" || line[i-1] == ':' || line[i-1] == '-') {
+			return place{p.source, p.line, utf8.RuneCountInString(line[:i]) + 1}, "a no-break space, which is no space to YAML; want an ordinary one"
+		}
 	}
 	return at, ""
 }
@@ -73,13 +85,33 @@ func quotes(e *yaml.LoadError, at, start place) (place, string) {
 	return start, "the quote that opens here is not closed; want one at the end of the value"
 }
 
+const noColon = "this line has no colon with a space after it; want a key, a colon, a space and a value"
+
+// above is the start of the text on the last line above that has any but a comment.
+func (p place) above() place {
+	for line := p.line - 1; line > 0; line-- {
+		text := p.source.lines[line-1]
+		if trimmed := strings.TrimLeft(text, " "); trimmed != "" && trimmed[0] != '#' {
+			return place{p.source, line, len(text) - len(trimmed) + 1}
+		}
+	}
+	return p
+}
+
 // colons knows a colon in a value, and lines that are indented wrongly.
-func colons(e *yaml.LoadError, at, _ place) (place, string) {
+func colons(e *yaml.LoadError, at, start place) (place, string) {
+	if strings.Contains(e.Message, "could not find expected ':'") {
+		return start, noColon
+	}
 	if !strings.Contains(e.Message, "mapping values are not allowed") {
 		return at, ""
 	}
 	if before := at.source.before(at.line, at.column); strings.Contains(before, ": ") {
 		return at, "YAML takes what stands before a colon and a space for a key, here inside a value; quote the value"
+	}
+	above := at.above()
+	if line := above.source.lines[above.line-1]; above.line < at.line && !strings.Contains(line, ": ") && !strings.HasSuffix(line, ":") && !strings.Contains(line, "- ") {
+		return above, noColon
 	}
 	return at, "a key cannot stand here: the line before has a value already, or this one is indented wrongly; want it below the keys beside it"
 }
