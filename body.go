@@ -1,9 +1,6 @@
 package sluice
 
-import (
-	"errors"
-	"io"
-)
+import "io"
 
 // Stream is a body that is pulled: Read as io.Reader has it, then Close, once, by whoever pulls it. Close takes
 // why the reader stopped: nil when it read to the end, else the reason. A Read error other than io.EOF aborts the
@@ -93,7 +90,7 @@ func (b *Body) read(s Stream, limit int64) ([]byte, error) {
 		if int64(len(p)) > limit {
 			return nil, tooLarge(limit)
 		}
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { // not one that wraps it: that is a failure
 			return p, nil
 		}
 		if err != nil {

@@ -24,11 +24,14 @@ func (h *Header) Len() int { return len(h.fields) }
 // Fields are the fields in their order. The slice is valid until the next change of the header.
 func (h *Header) Fields() []Field { return h.fields }
 
-// Value is the value of the first field of that name, nil when there is none.
+// Value is the value of the first field of that name, nil when there is none, and not nil when it is empty.
 func (h *Header) Value(name string) []byte {
 	for i := range h.fields {
 		if foldEqual(h.fields[i].Name, name) {
-			return h.fields[i].Value
+			if v := h.fields[i].Value; v != nil {
+				return v
+			}
+			return []byte{}
 		}
 	}
 	return nil
@@ -97,6 +100,12 @@ func (h *Header) DelFunc(drop func(Field) bool) {
 			kept = append(kept, f)
 		}
 	}
+	h.keep(kept)
+}
+
+// keep makes kept, filtered in place, the fields, and lets go of the others.
+func (h *Header) keep(kept []Field) {
+	clear(h.fields[len(kept):])
 	h.fields = kept
 }
 
@@ -122,7 +131,7 @@ func (h *Header) delFrom(start int, name string) {
 			kept = append(kept, f)
 		}
 	}
-	h.fields = kept
+	h.keep(kept)
 }
 
 // copy keeps b in the arena. Growing the arena leaves earlier copies where they are, so they stay valid.
