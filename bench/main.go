@@ -1,4 +1,4 @@
-// The program bench measures Sluice beside its rivals on this machine, all in
+// Program bench measures Sluice beside its rivals on this machine, all in
 // one sitting: see README.md for the method. It works in a temporary folder
 // and on free loopback ports, and takes down all it set up when it ends.
 package main

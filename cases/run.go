@@ -17,6 +17,7 @@ import (
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/observe"
 	"github.com/sluiceapi/sluice/server"
 )
 
@@ -53,9 +54,6 @@ func (c *Case) Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	r := &run{Case: c, Options: o, dir: dir, env: map[string]string{"WORK": dir}}
-	for name, value := range c.Env {
-		r.env[name] = strings.ReplaceAll(value, "$WORK", dir)
-	}
 	defer r.stop()
 	for _, name := range c.Nodes {
 		address, err := r.serve(filepath.Join(dir, name))
@@ -63,6 +61,9 @@ func (c *Case) Run(ctx context.Context, o Options) (err error) {
 			return err
 		}
 		r.env[strings.ToUpper(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)))] = "http://" + address
+	}
+	for name, value := range c.Env {
+		r.env[name] = os.Expand(value, func(name string) string { return r.env[name] })
 	}
 	file := c.Config
 	if file == "" {
@@ -116,7 +117,12 @@ func (r *run) lookup(name string) (string, bool) {
 // serve serves a config on a free port, whatever it says of addresses, and returns the address.
 func (r *run) serve(file string) (string, error) {
 	doc := config.Load([]string{file}, config.Options{Lookup: r.lookup})
-	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log}, nil)
+	metrics := observe.NewMetrics()
+	observer, err := observe.New(observe.Options{Log: r.Log, Metrics: metrics, Now: time.Now})
+	if err != nil {
+		return "", err
+	}
+	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log, Metrics: metrics, Observe: observer.Handler}, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", r.File, err)
 	}
