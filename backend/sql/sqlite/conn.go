@@ -73,7 +73,7 @@ func (c *Conn) start(r *Rows) (*Rows, error) {
 	if r.open {
 		return nil, &Error{File: c.db.path, Code: int(sqlite3.MISUSE), Message: "the statement is already running", Offset: -1}
 	}
-	r.open, r.begun, r.err = true, false, nil
+	r.open, r.begun, r.ended, r.err = true, false, false, nil
 	c.used = append(c.used, r)
 	return r, nil
 }

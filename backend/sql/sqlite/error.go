@@ -140,3 +140,6 @@ func IsClosed(err error) bool { return errors.Is(err, errClosed) }
 
 // IsExhausted says whether no reader was free, or no room in the writer's queue, within Options.Wait.
 func IsExhausted(err error) bool { return errors.Is(err, errExhausted) }
+
+// IsRaised says whether a trigger refused with RAISE; the message is the trigger's own.
+func IsRaised(err error) bool { return isExtended(err, sqlite3.CONSTRAINT_TRIGGER) }

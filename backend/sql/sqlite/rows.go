@@ -38,6 +38,7 @@ type Rows struct {
 	err   error
 	open  bool
 	begun bool
+	ended bool // SQLite would start afresh at the next step
 }
 
 // BindInt binds an integer. An error in binding is kept for Step and Err.
@@ -85,11 +86,12 @@ func (r *Rows) keep(err error) {
 
 // Step moves to the next row. At the end, and on an error, it returns false: Err tells them apart.
 func (r *Rows) Step() bool {
-	if !r.open || r.err != nil {
+	if !r.open || r.ended || r.err != nil {
 		return false
 	}
 	ok := r.raw.Step()
 	if !ok {
+		r.ended = true
 		r.keep(r.raw.Err())
 		return false
 	}

@@ -154,3 +154,17 @@ func schema(path string) ([]string, error) {
 	}
 	return statements, wrap(path, "", s.Err(), nil)
 }
+
+// Query runs one read of our own and calls f with its rows at each row. What it compiles is not kept.
+func (c *Conn) Query(sql string, f func(*Rows)) error {
+	raw, _, err := c.raw.Prepare(sql)
+	if err != nil {
+		return wrap(c.db.path, sql, err, &c.limit)
+	}
+	defer raw.Close()
+	r := &Rows{raw: raw, conn: c}
+	for raw.Step() {
+		f(r)
+	}
+	return wrap(c.db.path, "", raw.Err(), &c.limit)
+}

@@ -1,0 +1,228 @@
+// Package sql answers from a SQL database. Today that is SQLite, in a file of the node's own.
+package sql
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+)
+
+//go:embed sql.go
+var source string
+
+// Kind is the backend `sql`.
+var Kind = sluice.NewBackend("sql", Where{Synchronous: "normal", BusyTimeout: 5 * time.Second}, Use{}, open, sluice.Manual(source))
+
+// Where names a database and says how it is made. A SQLite file and its tables are made at the first start: first the
+// migrations, then `schema`, then `seed`. Several processes may start at once on one file: one works, the others wait.
+type Where struct {
+	// The database: `sqlite:FILE`, with a path relative to this file.
+	URL URL `yaml:"url" required:"true"`
+	// A folder of numbered .sql files in goose's format. Those that the database has not seen are applied at start.
+	MigrationFiles sluice.Path `yaml:"migrations"`
+	// A folder of .sql files that fill an empty database: they run once, in the order of their names and in one
+	// transaction, if no table holds a row. The table `sluice_seed` records that.
+	Seed sluice.Path `yaml:"seed"`
+	// SQL that runs at every start, for what is too small for migrations. It must bear being run again
+	// (CREATE TABLE IF NOT EXISTS).
+	Schema string `yaml:"schema"`
+	// How many connections read at once; left out, it is twice the number of processors and at least 4. At most half
+	// of them are lent to long answers, so that slow clients do not keep short ones waiting.
+	Readers int `yaml:"readers" min:"1" max:"256"`
+	// When a commit is on disk. With normal the last commits can be lost when the power fails, never when the process
+	// dies, and the file stays whole; full waits for the disk at each commit.
+	Synchronous string `yaml:"synchronous" enum:"normal,full"`
+	// How long a write waits while another process writes to the file; then the client gets 503.
+	BusyTimeout time.Duration `yaml:"busy_timeout"`
+}
+
+// NodeBound says that a SQLite file is one node's.
+func (w *Where) NodeBound() string {
+	return "the other nodes do not see this node's SQLite file " + w.URL.Path + "; want a database server that all nodes reach, or nodes: 1"
+}
+
+// Use runs one statement, or several in one transaction, with values of the request. In SQL a reference stands behind
+// `$`: `$id`, `$body.sku`, `$caller.subject`, and in quotes where a name holds a dash: `$"header.x-tenant"`. Its value is
+// bound, never pasted; what a request did not bring is NULL.
+//
+// An endpoint with GET routes only reads: a statement that writes is refused there. Elsewhere a write is answered once
+// it is committed. Rows become JSON objects: integers and floats are numbers, blobs are strings in base64, and a column
+// declared BOOLEAN gives true and false, one declared TIMESTAMP or DATETIME the form 2026-01-31T12:00:00Z, one declared
+// JSON its value.
+//
+// A row that is there already (UNIQUE, PRIMARY KEY) is a 409, another broken constraint a 422.
+type Use struct {
+	// The database, one of those under backends. It may be left out where there is one only.
+	Backend string `yaml:"backend"`
+	// The statement. Where SQLite and PostgreSQL need different words, a map of `sqlite` and `postgres`.
+	Query Query `yaml:"query"`
+	// What is answered. many: the rows as an array. one: the row as an object; none is a 404, and more than one a 500,
+	// which undoes a write. count: `{"count": n}`, the rows that were changed or, of a read, the number that it gives.
+	// none: 204 without a body. Left out, it is many for a statement that gives rows, and count for another.
+	Returns string `yaml:"returns" enum:"one,many,count,none"`
+	// Answers the rows page by page.
+	Page *Page `yaml:"page"`
+	// Statements that run one after the other in one transaction: all of them, or none. The answer is the last result
+	// kept with `as`, or 204 where there is none.
+	TX []Step `yaml:"tx"`
+}
+
+// Page gives the rows of a query in pages: `{"items": [...], "next": "..."}`. The client gives `next` back as the query
+// parameter `cursor` and gets the rows behind it; at the end `next` is null. A page is found by its key, not by counting,
+// so it costs the same however far behind it stands, and rows that come or go meanwhile shift nothing.
+type Page struct {
+	// The columns of the result that order it, such as `[created_at desc, id desc]`. Together they must be unique: end
+	// with a column that is. An index in this order keeps pages fast; where none serves, the log says so at start. NULLs
+	// come first, with desc last.
+	Keyset []Key `yaml:"keyset" required:"true"`
+	// How many rows a page has.
+	Size int `yaml:"size" default:"50" min:"1" max:"10000"`
+}
+
+// Step is one statement of a transaction.
+type Step struct {
+	// The statement.
+	Query Query `yaml:"query" required:"true"`
+	// Keeps the statement's first row under this name, for the statements below (`$order.id`) and for `respond`. It is
+	// null where there is no row.
+	As string `yaml:"as"`
+	// What the statement must do, or all is undone.
+	Expect *Expect `yaml:"expect"`
+}
+
+// Expect says how many rows a statement must change or, of a read, give.
+type Expect struct {
+	// That number.
+	Rows int64 `yaml:"rows,short" required:"true" min:"0"`
+	// The status of the answer where it is another.
+	Else int `yaml:"else" default:"409"`
+}
+
+// Query is one statement.
+type Query struct {
+	// The statement, for whichever database.
+	Text SQL `yaml:"text,short"`
+	// The statement for SQLite.
+	SQLite SQL `yaml:"sqlite"`
+	// The statement for PostgreSQL.
+	Postgres SQL `yaml:"postgres"`
+}
+
+// Check wants one statement of the query.
+func (q *Query) Check() error {
+	dialects := !q.SQLite.IsZero() || !q.Postgres.IsZero()
+	if q.Text.IsZero() != dialects {
+		return errors.New("want one statement, or sqlite and postgres with one each")
+	}
+	return nil
+}
+
+func (q *Query) isZero() bool { return q.Text.IsZero() && q.SQLite.IsZero() && q.Postgres.IsZero() }
+
+// Check holds the rules among the keys.
+func (u *Use) Check() error {
+	if len(u.TX) == 0 {
+		return u.checkQuery()
+	}
+	var errs []error
+	if !u.Query.isZero() {
+		errs = append(errs, sluice.At("query", errors.New("a block has query or tx, not both")))
+	}
+	if u.Returns != "" {
+		errs = append(errs, sluice.At("returns", errors.New("a tx answers with its last result kept with as")))
+	}
+	if u.Page != nil {
+		errs = append(errs, sluice.At("page", errors.New("a tx has no pages; want query")))
+	}
+	seen := make(map[string]bool)
+	for i := range u.TX {
+		if as := u.TX[i].As; as != "" && seen[as] {
+			errs = append(errs, sluice.At(fmt.Sprintf("tx[%d].as", i), fmt.Errorf("%s is the name of a result above", as)))
+		} else if as != "" && !(sluice.ValidName(as) && !sluice.Reserved(as)) {
+			errs = append(errs, sluice.At(fmt.Sprintf("tx[%d].as", i), fmt.Errorf("%q cannot be the name of a result; want letters, digits and _", as)))
+		}
+		seen[u.TX[i].As] = true
+	}
+	return errors.Join(errs...)
+}
+
+func (u *Use) checkQuery() error {
+	switch {
+	case u.Query.isZero():
+		return errors.New("there is no statement; want query or tx")
+	case u.Page != nil && u.Returns != "" && u.Returns != "many":
+		return sluice.At("page", fmt.Errorf("pages are of many rows, and returns is %s", u.Returns))
+	}
+	return nil
+}
+
+// Check wants a status that is an error.
+func (e *Expect) Check() error {
+	if _, known := sluice.CodeOf(e.Else); !known {
+		return sluice.At("else", fmt.Errorf("%d is no status of an error that is known here; want one such as 404, 409 or 422", e.Else))
+	}
+	return nil
+}
+
+// Check wants each column once.
+func (p *Page) Check() error {
+	if len(p.Keyset) == 0 {
+		return sluice.At("keyset", errors.New("no column orders the page; want one or more, such as created_at desc, id desc"))
+	}
+	seen := make(map[string]bool)
+	for i, k := range p.Keyset {
+		if name := strings.ToLower(k.Column); seen[name] {
+			return sluice.At(fmt.Sprintf("keyset[%d]", i), fmt.Errorf("%s orders the page already", k.Column))
+		} else {
+			seen[name] = true
+		}
+	}
+	return nil
+}
+
+// ResultNames are the results of the transaction in its order.
+func (u *Use) ResultNames() []string {
+	var names []string
+	for _, s := range u.TX {
+		if s.As != "" {
+			names = append(names, s.As)
+		}
+	}
+	return names
+}
+
+// Key is a column that orders a page, and its direction: "created_at desc".
+type Key struct {
+	Column     string
+	Descending bool
+}
+
+// UnmarshalText reads a column, and asc or desc behind it.
+func (k *Key) UnmarshalText(text []byte) error {
+	words := strings.Fields(string(text))
+	*k = Key{}
+	switch {
+	case len(words) == 1:
+	case len(words) == 2 && strings.EqualFold(words[1], "asc"):
+	case len(words) == 2 && strings.EqualFold(words[1], "desc"):
+		k.Descending = true
+	default:
+		return fmt.Errorf("%q is no key; want a column, and asc or desc behind it, such as created_at desc", text)
+	}
+	k.Column = words[0]
+	return nil
+}
+
+// MarshalText is the key as it is written.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+func (k Key) String() string {
+	if k.Descending {
+		return k.Column + " desc"
+	}
+	return k.Column
+}
