@@ -133,7 +133,7 @@ func (t *PathTemplate) UnmarshalText(text []byte) error {
 }
 
 // AppendPath appends the path for this exchange. A value that is absent or empty, or that would make a dot segment,
-// is a BadRequest: it would make another path of it.
+// is a BadRequest: it would make another path of it. Only a rest wildcard at the end may be empty.
 func (t *PathTemplate) AppendPath(dst []byte, x *Exchange) ([]byte, error) {
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -142,16 +142,23 @@ func (t *PathTemplate) AppendPath(dst []byte, x *Exchange) ([]byte, error) {
 			continue
 		}
 		if raw, found := p.ref.rawParam(x); found {
+			if len(raw) == 0 && i+1 < len(t.parts) {
+				return nil, emptyInPath(p.ref)
+			}
 			dst = append(dst, raw...)
 			continue
 		}
 		start := len(dst)
 		dst = AppendSegment(dst, p.ref.segment(x))
 		if s := dst[start:]; len(s) == 0 || string(s) == "." || string(s) == ".." {
-			return nil, &Error{Code: BadRequest, Message: fmt.Sprintf("%s cannot stand in a path: it is empty or made of dots", p.ref)}
+			return nil, emptyInPath(p.ref)
 		}
 	}
 	return dst, nil
+}
+
+func emptyInPath(r *Reference) error {
+	return &Error{Code: BadRequest, Message: fmt.Sprintf("%s cannot stand in a path: it is empty or made of dots", r)}
 }
 
 // rawParam is a path parameter in the bytes it came in, which are canonical already.
@@ -188,9 +195,10 @@ func (t *JSONTemplate) UnmarshalJSON(raw []byte) error {
 			continue
 		}
 		end := skipString(raw, i)
-		if isName := end < len(raw) && raw[end] == ':'; !isName && bytes.ContainsAny(raw[i:end], "{}") {
+		isName := end < len(raw) && raw[end] == ':'
+		if text := unquoteJSON(nil, raw[i+1:end-1]); !isName && bytes.ContainsAny(text, "{}") {
 			t.literal(raw[start:i])
-			if err := t.text(unquoteJSON(nil, raw[i+1:end-1])); err != nil {
+			if err := t.text(text); err != nil {
 				return err
 			}
 			start = end
