@@ -72,6 +72,9 @@ var codes = [...]struct {
 	ClientLeft:           {"client_left", 499, "The client left before the answer"},
 }
 
+// ProblemType, followed by a code's name, is the "type" of a problem (RFC 9457, section 3.1.1): a URI that stays.
+const ProblemType = "https://github.com/sluiceapi/sluice/blob/main/docs/problems.md#"
+
 // String is the code's name, as it stands in problem types and logs.
 func (c Code) String() string { return codes[c].name }
 

@@ -1,0 +1,199 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// body is a request's body as a Stream. It is made anew for each request, so that one that is read by mistake after
+// its exchange has ended gives an error and not another's bytes.
+type body struct {
+	x       *sluice.Exchange
+	w       writer
+	r       *http.Request
+	limit   int64 // of bytes; zero is none
+	errLong error // for more than limit
+	idle    time.Duration
+	http2   bool
+	until   time.Time // the deadline set last
+	// expects tells that the client waits for 100 Continue, which net/http sends at the first read.
+	expects bool
+
+	mu       sync.Mutex // guards what follows; never held while reading
+	read     bool       // Read was called
+	received int64
+	err      error // what Read returns from now on
+}
+
+func newBody(c *call) *body {
+	limits := &c.engine.limits
+	return &body{x: c.x, w: c.w, r: c.r, http2: c.http2, limit: limits.MaxBody, errLong: c.engine.errBody,
+		idle: limits.BodyTimeout, expects: c.r.Header.Get("Expect") != ""}
+}
+
+// Errors of a request's body.
+var (
+	errBodyClosed = errors.New("the request's body is closed")
+	errBodyLate   = &sluice.Error{Code: sluice.RequestTimeout, Message: "the body stopped coming"}
+)
+
+// Read reads what has arrived, and waits no longer than BodyTimeout and the exchange's deadline for it.
+func (b *body) Read(p []byte) (int, error) {
+	if err := b.begin(); err != nil || len(p) == 0 {
+		return 0, err
+	}
+	b.arm()
+	if b.limit > 0 {
+		p = p[:min(int64(len(p)), b.limit-b.received+1)]
+	}
+	n, err := b.r.Body.Read(p)
+	return b.done(n, err)
+}
+
+func (b *body) begin() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read = true
+	return b.err
+}
+
+// done takes account of what was read.
+func (b *body) done(n int, err error) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return 0, b.err
+	}
+	b.received += int64(n)
+	switch {
+	case b.limit > 0 && b.received > b.limit:
+		n -= int(b.received - b.limit)
+		b.received, b.err = b.limit, b.errLong
+	case err == io.EOF:
+		b.err = io.EOF
+		b.readTrailer()
+	case err != nil:
+		b.err = b.meaning(err)
+	}
+	if b.err != nil || b.http2 {
+		b.disarm()
+	}
+	return n, b.err
+}
+
+// arm sets the deadline of a read. It is set a little later than need be, so that it need not be set each time.
+func (b *body) arm() {
+	now, last := time.Now(), b.x.Deadline
+	need, slack := last, time.Duration(0)
+	if b.idle > 0 {
+		if idle := now.Add(b.idle); last.IsZero() || idle.Before(last) {
+			need, slack = idle, b.idle/8
+		}
+	}
+	if need.IsZero() || !b.until.Before(need) && !b.until.After(need.Add(slack)) {
+		return
+	}
+	b.until = need.Add(slack)
+	b.w.SetReadDeadline(b.until)
+}
+
+// disarm takes the deadline back: HTTP/1.1 goes on reading after the body's end to see the client leave, and on
+// HTTP/2 a deadline ends the stream also while nobody reads.
+func (b *body) disarm() {
+	if !b.until.IsZero() {
+		b.until = time.Time{}
+		b.w.SetReadDeadline(time.Time{})
+	}
+}
+
+// meaning is the error that a handler gets for one of net/http's: the client was too slow, is gone, or sent what is
+// not HTTP.
+func (b *body) meaning(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if d := b.x.Deadline; !d.IsZero() && !time.Now().Before(d) {
+			return context.DeadlineExceeded
+		}
+		return errBodyLate
+	}
+	var op *net.OpError
+	if b.http2 || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) || errors.Is(err, syscall.ECONNRESET) ||
+		b.r.Context().Err() != nil {
+		return sluice.Errorf(sluice.ClientLeft, err, "the client left while sending the body")
+	}
+	return sluice.Errorf(sluice.BadRequest, err, "the body's framing is not that of HTTP")
+}
+
+// Close has Read return an error from now on.
+func (b *body) Close(error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.err = errBodyClosed
+	}
+}
+
+// ended tells whether the body was read to its end.
+func (b *body) ended() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err == io.EOF
+}
+
+// failed tells whether reading gave an error, so that nothing after it can be read.
+func (b *body) failed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err != nil && b.err != io.EOF && b.err != errBodyClosed && b.err != b.errLong
+}
+
+// asleep tells whether the client still waits to be asked for the body.
+func (b *body) asleep() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.expects && !b.read
+}
+
+func (b *body) count() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.received
+}
+
+// skim reads up to limit bytes away. What is longer is left; an error is one of the body's framing or time.
+func (b *body) skim(limit int64) error {
+	p := pieces.Get().(*piece)
+	defer pieces.Put(p)
+	for n := int64(0); n < limit; {
+		m, err := b.Read(p[:])
+		if n += int64(m); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTrailer copies the trailer, which is complete at the body's end, into the exchange.
+func (b *body) readTrailer() {
+	for name, values := range b.r.Trailer {
+		for _, value := range values {
+			b.x.Request.Trailer.AddBytes(aliasBytes(name), aliasBytes(value))
+		}
+	}
+}
+
+// piece is what a stream is copied through.
+type piece [32 << 10]byte
+
+// pieces are shared by all engines.
+var pieces = sync.Pool{New: func() any { return new(piece) }}

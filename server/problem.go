@@ -1,0 +1,116 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// fail makes the answer to err in the place of whatever response was made so far: a problem (RFC 9457).
+//
+// Header fields that policies have set stay, because a client needs them on errors too: CORS, rate limits, security
+// headers, request ids, Vary. Those that describe the content that will not be sent, or tell what became of it, go:
+// Content-Type and its kin, validators, caching, ranges, Location, Trailer (see describesContent).
+func fail(x *sluice.Exchange, e *sluice.Error) {
+	r := &x.Response
+	r.Body.Close(e)
+	r.Header.DelFunc(describesContent)
+	r.Trailer.Reset()
+	r.Status, r.Upgrade = e.Code.Status(), nil
+	for _, f := range e.Header {
+		r.Header.AddBytes(f.Name, f.Value)
+	}
+	if e.RetryAfter > 0 {
+		r.Header.SetInt("Retry-After", int64((e.RetryAfter+time.Second-1)/time.Second))
+	}
+	r.Header.Add("Content-Type", "application/problem+json")
+	r.Body.SetBuffer(appendProblem(r.Body.Buffer(), x.RequestID(), e))
+}
+
+func describesContent(f sluice.Field) bool {
+	for _, name := range [...]string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Language",
+		"Content-Location", "Content-Range", "Content-Disposition", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest",
+		"ETag", "Last-Modified", "Cache-Control", "Expires", "Age", "Accept-Ranges", "Location", "Trailer"} {
+		if foldEqual(f.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func appendProblem(p, requestID []byte, e *sluice.Error) []byte {
+	p = append(p, `{"type":"`+sluice.ProblemType...)
+	p = append(p, e.Code.String()...)
+	p = appendText(append(p, `","title":`...), e.Code.Title())
+	p = append(p, `,"status":`...)
+	p = strconv.AppendInt(p, int64(e.Code.Status()), 10)
+	if e.Message != "" {
+		p = appendText(append(p, `,"detail":`...), e.Message)
+	}
+	p = sluice.AppendJSONString(append(p, `,"request_id":`...), requestID)
+	for i, f := range e.Fields {
+		if i == 0 {
+			p = append(p, `,"errors":[`...)
+		} else {
+			p = append(p, ',')
+		}
+		p = appendText(append(p, `{"name":`...), f.Name)
+		p = appendText(append(p, `,"message":`...), f.Message)
+		p = append(p, '}')
+	}
+	if len(e.Fields) > 0 {
+		p = append(p, ']')
+	}
+	return append(p, '}')
+}
+
+func appendText(dst []byte, text string) []byte {
+	return sluice.AppendJSONString(dst, aliasBytes(text))
+}
+
+// errorOf is sluice.ErrorOf for a client that is still there: a context that was cancelled for another reason than
+// its leaving is the server's failure.
+func errorOf(err error, left bool) *sluice.Error {
+	e := sluice.ErrorOf(err)
+	if e.Code == sluice.ClientLeft && !left {
+		return &sluice.Error{Code: sluice.Internal, Err: err}
+	}
+	return e
+}
+
+// logInternal logs an error that a client learns nothing of.
+func (s *settings) logInternal(x *sluice.Exchange, err error) {
+	attrs := []slog.Attr{slog.String("request_id", string(x.RequestID())), slog.String("method", x.Request.Method),
+		slog.String("path", string(x.Request.Path)), slog.Any("error", err)}
+	if x.Endpoint != nil {
+		attrs = append(attrs, slog.String("endpoint", x.Endpoint.Name))
+	}
+	if p, ok := errors.AsType[*panicked](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelError, "internal error", attrs...)
+}
+
+// foldEqual compares a field name with a known one without regard to ASCII case.
+func foldEqual(b []byte, name string) bool {
+	if len(b) != len(name) {
+		return false
+	}
+	for i := range b {
+		if c, d := b[i], name[i]; c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// aliasBytes views a string as bytes that must not be written.
+func aliasBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// aliasString views bytes as a string that lives only as long as they stay unchanged.
+func aliasString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

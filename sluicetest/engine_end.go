@@ -1,0 +1,293 @@
+package sluicetest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/server"
+)
+
+// endCases are about how exchanges end, on every version of HTTP.
+var endCases = []engineCase{
+	{"OnEnd is told once, with the outcome", func(t *testing.T, e *engineTest) {
+		ends := newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			if _, err := readAll(x); err != nil {
+				return err
+			}
+			x.Response.Status = 201
+			return reply(x, "ok")
+		})
+		if _, _, err := e.do(t, e.request(t, "POST", "/", strings.NewReader("12345"))); err != nil {
+			t.Fatal(err)
+		}
+		if o := ends.outcome(t); o != (sluice.Outcome{Status: 201, Received: 5, Sent: 2}) {
+			t.Errorf("outcome %+v", o)
+		}
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if len(ends) > 0 {
+			t.Error("told twice")
+		}
+	}},
+	{"an error is part of the outcome", func(t *testing.T, e *engineTest) {
+		ends := newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			return &sluice.Error{Code: sluice.NotFound}
+		})
+		_, body := e.get(t, "/")
+		if o := ends.outcome(t); o.Status != 404 || o.Sent != int64(len(body)) || sluice.ErrorOf(o.Err).Code != sluice.NotFound {
+			t.Errorf("outcome %+v", o)
+		}
+	}},
+	{"OnEnd is told after the last byte", func(t *testing.T, e *engineTest) {
+		const size = 64 << 20 // more than fits between server and client
+		var ended atomic.Bool
+		ends := newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			x.OnEnd(sluice.EnderFunc(func(*sluice.Exchange, sluice.Outcome) { ended.Store(true) }))
+			x.Response.Body.SetStream(zeros(size), size)
+			return nil
+		})
+		answer, err := e.client(t).Do(e.request(t, "GET", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if _, err := io.CopyN(io.Discard, answer.Body, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		if ended.Load() {
+			t.Error("the exchange has ended while its body is on the way")
+		}
+		if n, err := io.Copy(io.Discard, answer.Body); n != size-1<<20 || err != nil {
+			t.Errorf("got %d bytes and %v", n, err)
+		}
+		if o := ends.outcome(t); o.Sent != size || o.Err != nil {
+			t.Errorf("outcome %+v", o)
+		}
+	}},
+	{"the context ends with the exchange", func(t *testing.T, e *engineTest) {
+		contexts := make(chan context.Context, 1)
+		e.serve(t, func(x *sluice.Exchange) error {
+			contexts <- x.Context()
+			if err := x.Context().Err(); err != nil {
+				t.Error(err)
+			}
+			return ok(x)
+		})
+		e.get(t, "/")
+		receive(t, receive(t, contexts, "the request").Done(), "the context's end")
+	}},
+	{"a client that leaves ends the context", func(t *testing.T, e *engineTest) {
+		ends, inside := newRecorder(), make(chan struct{})
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			close(inside)
+			<-x.Context().Done()
+			return x.Context().Err()
+		})
+		r := e.request(t, "GET", "/", nil)
+		ctx, leave := context.WithCancel(r.Context())
+		left := make(chan error, 1)
+		client := e.client(t)
+		go func() {
+			_, err := client.Do(r.WithContext(ctx))
+			left <- err
+		}()
+		receive(t, inside, "the request")
+		leave()
+		if err := receive(t, left, "the client"); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if o := ends.outcome(t); o.Status != 499 || sluice.ErrorOf(o.Err).Code != sluice.ClientLeft {
+			t.Errorf("outcome %+v", o)
+		}
+	}},
+	{"a client that leaves while it sends is seen by who reads", func(t *testing.T, e *engineTest) {
+		ends, inside := newRecorder(), make(chan struct{}, 1)
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			var first [1]byte
+			if _, err := x.Request.Body.Stream.Read(first[:]); err != nil {
+				return err
+			}
+			inside <- struct{}{}
+			_, err := readAll(x)
+			return err
+		})
+		in, out := io.Pipe()
+		r := e.request(t, "POST", "/", in)
+		ctx, leave := context.WithCancel(r.Context())
+		client := e.client(t)
+		go func() {
+			io.WriteString(out, "a")
+			receive(t, inside, "the request")
+			leave()
+			out.CloseWithError(errors.New("left"))
+		}()
+		if _, err := client.Do(r.WithContext(ctx)); err == nil {
+			t.Error("an answer to a client that left")
+		}
+		if o := ends.outcome(t); o.Status != 499 || sluice.ErrorOf(o.Err).Code != sluice.ClientLeft {
+			t.Errorf("outcome %+v", o)
+		}
+	}},
+	{"a client that leaves a stream ends it", func(t *testing.T, e *engineTest) {
+		ends := newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			x.Response.Body.SetStream(zeros(-1), -1)
+			return nil
+		})
+		r := e.request(t, "GET", "/", nil)
+		ctx, leave := context.WithCancel(r.Context())
+		answer, err := e.client(t).Do(r.WithContext(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave()
+		answer.Body.Close()
+		if o := ends.outcome(t); o.Err == nil {
+			t.Errorf("outcome %+v", o)
+		}
+	}},
+	{"a panic in OnEnd does not reach the client", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(sluice.EnderFunc(func(*sluice.Exchange, sluice.Outcome) { panic("broken") }))
+			return ok(x)
+		})
+		for range 3 {
+			answer, body := e.get(t, "/")
+			wantStatus(t, answer, 200)
+			wantBody(t, body, "ok")
+		}
+	}},
+}
+
+// drainCases are about how a server stops, on every version of HTTP.
+var drainCases = []engineCase{
+	{"while draining, requests are answered and clients asked to leave", func(t *testing.T, e *engineTest) {
+		e.serve(t, ok)
+		client := e.client(t)
+		for i := range 3 {
+			answer, err := client.Do(e.request(t, "GET", "/", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, _ := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			wantBody(t, string(p), "ok")
+			if asked := answer.Close; !e.HTTP2 && asked != (i > 0) {
+				t.Errorf("answer %d: Connection: close is %v", i, asked)
+			}
+			e.Drain()
+		}
+	}},
+	{"shutdown waits for what runs", func(t *testing.T, e *engineTest) {
+		inside, leave := make(chan struct{}), make(chan struct{})
+		e.serve(t, func(x *sluice.Exchange) error {
+			close(inside)
+			<-leave
+			return ok(x)
+		})
+		answers, stopped := make(chan string, 1), make(chan error, 1)
+		client, r := e.client(t), e.request(t, "GET", "/", nil)
+		go func() {
+			answer, err := client.Do(r)
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			p, _ := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			answers <- string(p)
+		}()
+		receive(t, inside, "the request")
+		go func() { stopped <- e.Shutdown(t.Context()) }()
+		refused(t, e)
+		if len(stopped) > 0 {
+			t.Error("shutdown did not wait")
+		}
+		close(leave)
+		wantBody(t, receive(t, answers, "the answer"), "ok")
+		if err := receive(t, stopped, "the shutdown"); err != nil {
+			t.Error(err)
+		}
+	}},
+	{"shutdown cuts off what runs too long", func(t *testing.T, e *engineTest) {
+		e.drain = server.Drain{Timeout: 20 * time.Millisecond}
+		inside, ends := make(chan struct{}), newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			close(inside)
+			<-x.Context().Done()
+			return x.Context().Err()
+		})
+		client, r := e.client(t), e.request(t, "GET", "/", nil)
+		failed := make(chan error, 1)
+		go func() {
+			answer, err := client.Do(r)
+			if err == nil {
+				answer.Body.Close()
+			}
+			failed <- err
+		}()
+		receive(t, inside, "the request")
+		if err := e.Shutdown(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("shutdown says %v", err)
+		}
+		if err := receive(t, failed, "the cut"); err == nil {
+			t.Error("an answer")
+		}
+		ends.outcome(t)
+	}},
+	{"a connection that was just taken is answered in shutdown", func(t *testing.T, e *engineTest) {
+		e.serve(t, ok)
+		if e.HTTP2 {
+			return // where a client learns by GOAWAY what it may send again
+		}
+		first := e.dial(t)
+		first.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		first.answer(t, "GET")
+		c := e.dial(t)
+		first.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		first.answer(t, "GET")
+		stopped := make(chan error, 1)
+		go func() { stopped <- e.Shutdown(t.Context()) }()
+		refused(t, e)
+		c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		answer, body := c.answer(t, "GET")
+		wantBody(t, body, "ok")
+		if !answer.Close {
+			t.Error("the client was not asked to leave")
+		}
+		if err := receive(t, stopped, "the shutdown"); err != nil {
+			t.Error(err)
+		}
+	}},
+}
+
+// refused waits until no connection is taken any more.
+func refused(t *testing.T, e *engineTest) {
+	t.Helper()
+	for end := time.Now().Add(enginePatience); time.Now().Before(end); {
+		c, err := net.Dial("tcp", e.Address)
+		if err != nil {
+			return
+		}
+		c.Close()
+	}
+	t.Fatal("connections are still taken")
+}

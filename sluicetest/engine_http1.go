@@ -1,0 +1,378 @@
+package sluicetest
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// messageCases are about messages of HTTP/1.1, byte by byte.
+var messageCases = []engineCase{
+	{"a request may come in any pieces", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			text, err := readAll(x)
+			if err != nil {
+				return err
+			}
+			return reply(x, text)
+		})
+		c := e.dial(t)
+		for _, b := range "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\none\r\n3\r\ntwo\r\n0\r\n\r\n" {
+			c.send(t, string(b))
+		}
+		_, body := c.answer(t, "POST")
+		wantBody(t, body, "onetwo")
+	}},
+	{"pipelined requests are answered in their order (RFC 9112 9.3.2)", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error { return reply(x, string(x.Request.Path)) })
+		c := e.dial(t)
+		c.send(t, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: a\r\n\r\n")
+		for _, path := range []string{"/1", "/2", "/3"} {
+			_, body := c.answer(t, "GET")
+			wantBody(t, body, path)
+		}
+	}},
+	{"Connection: close is kept to (RFC 9112 9.6)", func(t *testing.T, e *engineTest) {
+		e.serve(t, ok)
+		c := e.dial(t)
+		c.send(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		if answer, _ := c.answer(t, "GET"); !answer.Close {
+			t.Error("the answer does not say so")
+		}
+		c.closed(t)
+	}},
+	{"HTTP/1.0 is closed after the answer (RFC 9112 9.3)", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.Inform(103, nil)
+			x.Response.Body.SetStream(parts(io.EOF, "some ", "text"), -1)
+			return nil
+		})
+		c := e.dial(t)
+		c.send(t, "GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+		answer, body := c.answer(t, "GET")
+		wantBody(t, body, "some text")
+		if len(answer.TransferEncoding) > 0 {
+			t.Error("HTTP/1.0 knows no transfer coding")
+		}
+		c.closed(t)
+	}},
+	{"what is cut off for HTTP/1.0 does not seem whole", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.Response.Body.SetStream(parts(io.ErrClosedPipe, "half"), -1)
+			return nil
+		})
+		c := e.dial(t)
+		c.send(t, "GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+		if p, err := io.ReadAll(c.r); err == nil {
+			t.Errorf("got %q and a regular end", p)
+		}
+	}},
+	{"Host is one uri-host with an optional port (RFC 9112 3.2)", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error { return reply(x, string(x.Request.Host)) })
+		for _, host := range []string{"a", "A.example:80", "127.0.0.1:8080", "[::1]", "[::1]:80", "a_b-c.example"} {
+			answer, body := e.exchange(t, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
+			wantStatus(t, answer, 200)
+			wantBody(t, body, host)
+		}
+		for _, fields := range []string{"", "Host:\r\n", "Host: a\r\nHost: a\r\n", "Host: a\r\nHost: b\r\n", "Host: a b\r\n", "Host: a/b\r\n",
+			"Host: a@b\r\n", "Host: a:b\r\n", "Host: a:1:2\r\n", "Host: [::1\r\n", "Host: [a]\r\n", "Host: [::1]x\r\n", "Host: a\\b\r\n", "Host: a?b\r\n",
+			"Host: :80\r\n", "Host: a%20b\r\n"} {
+			answer, _ := e.exchange(t, "GET / HTTP/1.1\r\n"+fields+"\r\n")
+			if answer.StatusCode != 400 {
+				t.Errorf("%q: status %d, want 400", fields, answer.StatusCode)
+			}
+		}
+		answer, _ := e.exchange(t, "GET / HTTP/1.0\r\n\r\n")
+		wantStatus(t, answer, 400)
+	}},
+	{"the authority of an absolute target replaces Host (RFC 9112 3.2.2)", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			return reply(x, fmt.Sprintf("%s %s?%s", x.Request.Host, x.Request.Path, x.Request.Query))
+		})
+		scheme, other := "http", "https"
+		if e.TLS != nil {
+			scheme, other = other, scheme
+		}
+		for target, want := range map[string]string{
+			scheme + "://b:80/x?y":                      "b:80 /x?y",
+			scheme + "://b":                             "b /?",
+			scheme + "://b?y":                           "b /?y",
+			strings.ToUpper(scheme) + "://b/%7e":        "b /~?",
+			scheme + "://b/" + strings.Repeat("%7e", 9): "b /" + strings.Repeat("~", 9) + "?",
+		} {
+			answer, body := e.exchange(t, "GET "+target+" HTTP/1.1\r\nHost: a\r\n\r\n")
+			wantStatus(t, answer, 200)
+			wantBody(t, body, want)
+		}
+		for _, target := range []string{other + "://b/", "ftp://b/", scheme + "://u@b/", scheme + ":///x", "x/y", scheme + "://b/../c"} {
+			answer, _ := e.exchange(t, "GET "+target+" HTTP/1.1\r\nHost: a\r\n\r\n")
+			if answer.StatusCode != 400 {
+				t.Errorf("%q: status %d, want 400", target, answer.StatusCode)
+			}
+		}
+	}},
+	{"CONNECT is 400, and * is for OPTIONS (RFC 9112 3.2.3, 3.2.4)", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error { return reply(x, x.Request.Method+string(x.Request.Path)) })
+		for head, status := range map[string]int{"OPTIONS *": 200, "GET *": 400, "CONNECT a:80": 400, "CONNECT /": 400} {
+			answer, body := e.exchange(t, head+" HTTP/1.1\r\nHost: a:80\r\n\r\n")
+			if answer.StatusCode != status {
+				t.Errorf("%s: status %d, want %d", head, answer.StatusCode, status)
+			}
+			if status == 200 {
+				wantBody(t, body, "OPTIONS*")
+			}
+		}
+	}},
+	{"methods are told apart by case (RFC 9110 9.1)", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error { return reply(x, x.Request.Method) })
+		for _, method := range []string{"get", "PATCH", "x-own"} {
+			_, body := e.exchange(t, method+" / HTTP/1.1\r\nHost: a\r\n\r\n")
+			wantBody(t, body, method)
+		}
+	}},
+	{"a Connection that names an end-to-end field is 400", func(t *testing.T, e *engineTest) {
+		e.serve(t, ok)
+		for value, status := range map[string]int{"keep-alive, x-mine": 200, "close": 200, "Host": 400, "x, content-length": 400,
+			"AUTHORIZATION": 400} {
+			answer, _ := e.exchange(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: "+value+"\r\n\r\n")
+			if answer.StatusCode != status {
+				t.Errorf("%q: status %d, want %d", value, answer.StatusCode, status)
+			}
+		}
+	}},
+	{"a header that does not come is given up", func(t *testing.T, e *engineTest) {
+		e.limits.HeaderTimeout = 50 * time.Millisecond
+		e.serve(t, ok)
+		for _, text := range []string{"", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\nX"} {
+			c := e.dial(t)
+			c.send(t, text)
+			p, err := io.ReadAll(c.r)
+			if late, is := err.(net.Error); is && late.Timeout() {
+				t.Errorf("%q: the connection stays open", text)
+			}
+			if len(p) > 0 && !strings.HasPrefix(string(p), "HTTP/1.1 408 ") && !strings.HasPrefix(string(p), "HTTP/1.1 400 ") {
+				t.Errorf("%q: got %q, want 408, 400 or nothing", text, p)
+			}
+		}
+	}},
+	{"an idle connection is closed", func(t *testing.T, e *engineTest) {
+		e.limits.IdleTimeout = 50 * time.Millisecond
+		e.serve(t, ok)
+		c := e.dial(t)
+		c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.answer(t, "GET")
+		c.closed(t)
+	}},
+	{"a short body that nobody reads keeps the connection", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			if string(x.Request.Path) == "/refuse" {
+				return &sluice.Error{Code: sluice.Forbidden}
+			}
+			return ok(x)
+		})
+		c := e.dial(t)
+		for path, status := range map[string]int{"/": 200, "/refuse": 403} {
+			for _, body := range []string{"Content-Length: 3\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"} {
+				c.send(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\n"+body)
+				answer, _ := c.answer(t, "POST")
+				wantStatus(t, answer, status)
+			}
+		}
+	}},
+	{"a long body that nobody reads ends the connection", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error { return &sluice.Error{Code: sluice.Forbidden} })
+		c := e.dial(t)
+		c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\nabc")
+		answer, _ := c.answer(t, "POST")
+		wantStatus(t, answer, 403)
+		if !answer.Close {
+			t.Error("the answer does not say so")
+		}
+	}},
+	{"a body that was not asked for is not waited for", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error { return &sluice.Error{Code: sluice.Unauthenticated} })
+		c := e.dial(t)
+		c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+		answer, _ := c.answer(t, "POST")
+		wantStatus(t, answer, 401)
+		c.closed(t)
+	}},
+}
+
+// framingCases are requests whose end two readers could see in two places.
+var framingCases = []engineCase{
+	{"doubtful framing is refused and the connection closed (RFC 9112 6.3)", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			if _, err := readAll(x); err != nil {
+				return err
+			}
+			return ok(x)
+		})
+		fields := []string{"Content-Length: 3\r\nContent-Length: 4", "Content-Length: 3, 4", "Content-Length: -1", "Content-Length: +3",
+			"Content-Length: 0x3", "Content-Length: 3 3", "Content-Length: 99999999999999999999", "Transfer-Encoding: gzip",
+			"Transfer-Encoding: chunked, gzip", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: identity",
+			"Transfer-Encoding: xchunked", "Transfer-Encoding : chunked", "Content-Length : 3", ": 3", "X\x00: 3", "X: a\x00b", "no colon"}
+		if !e.Lax {
+			fields = append(fields, "Content-Length: 3\r\nTransfer-Encoding: chunked", "Content-Length: 3\r\nContent-Length: 3", "X: a\r\n b")
+		}
+		for _, field := range fields {
+			refusedRequest(t, e, "POST / HTTP/1.1\r\nHost: a\r\n"+field+"\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+		}
+	}},
+	{"a request line that is not one is refused (RFC 9112 3)", func(t *testing.T, e *engineTest) {
+		e.serve(t, ok)
+		for _, line := range []string{"GET /", "GET / HTTP/1.1 x", "GET  / HTTP/1.1", "GET / HTTP/2.1", "GET / http/1.1", "GET / HTTP/1.10", "G\x00T / HTTP/1.1",
+			"GET /\x01 HTTP/1.1", "G(T / HTTP/1.1", " GET / HTTP/1.1"} {
+			refusedRequest(t, e, line+"\r\nHost: a\r\n\r\n")
+		}
+	}},
+	{"a body whose chunks are none is refused (RFC 9112 7.1)", func(t *testing.T, e *engineTest) {
+		chunks(t, e, func(x *sluice.Exchange) error {
+			if _, err := readAll(x); err != nil {
+				return err
+			}
+			return ok(x)
+		})
+	}},
+	{"a body whose chunks are none is refused also when nobody reads it", func(t *testing.T, e *engineTest) { chunks(t, e, ok) }},
+}
+
+func chunks(t *testing.T, e *engineTest, h sluice.HandlerFunc) {
+	e.serve(t, h)
+	for _, body := range []string{"x\r\nabc\r\n0\r\n\r\n", "-3\r\nabc\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n",
+		"3\r\nab\r\n0\r\n\r\n", "\r\nabc\r\n0\r\n\r\n", "fffffffffffffffff\r\nabc\r\n0\r\n\r\n", "3\nabc\r\n0\r\n\r\n", "3;\nx\r\nabc\r\n0\r\n\r\n",
+		"3\r\nabc\r\n0\r\nno colon\r\n\r\n"} {
+		refusedRequest(t, e, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"+body)
+	}
+}
+
+// refusedRequest sends a request that must be refused, with a good one behind it that must not be answered.
+func refusedRequest(t *testing.T, e *engineTest, text string) {
+	t.Helper()
+	c := e.dial(t)
+	c.send(t, text+"GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+	p, err := io.ReadAll(c.r)
+	if late, is := err.(net.Error); is && late.Timeout() {
+		t.Errorf("%q: the connection stays open", text)
+	}
+	if e.Lax && len(p) == 0 && err != nil {
+		return // net/http closes over what it has not read, and the reset may take its answer along
+	}
+	first, rest, _ := strings.Cut(string(p), " ")
+	if first != "HTTP/1.1" || !slices.Contains([]string{"400", "501", "505"}, rest[:min(3, len(rest))]) {
+		t.Errorf("%q: got %.100q, want 400", text, p)
+	}
+	if strings.Contains(rest, "HTTP/1.1 ") {
+		t.Errorf("%q: what stood behind it was answered: %q", text, p)
+	}
+}
+
+// upgradeCases are about taking over the connection.
+var upgradeCases = []engineCase{
+	{"a 101 hands over the connection (RFC 9110 7.8)", func(t *testing.T, e *engineTest) {
+		e.limits.BodyTimeout = 50 * time.Millisecond
+		ends := newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			x.Response.Status = 101
+			x.Response.Header.Add("Sec-WebSocket-Accept", "x")
+			x.Response.Upgrade = func(c net.Conn) { io.Copy(c, c) }
+			return nil
+		})
+		c := e.dial(t)
+		c.send(t, websocket+"early ")
+		answer, _ := c.answer(t, "GET")
+		wantStatus(t, answer, 101)
+		for name, want := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-Websocket-Accept": "x"} {
+			if got := answer.Header.Get(name); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+		for _, word := range []string{"early ", "late"} {
+			if word == "late" {
+				<-time.After(3 * e.limits.BodyTimeout)
+				c.send(t, word)
+			}
+			p := make([]byte, len(word))
+			if _, err := io.ReadFull(c.r, p); err != nil || string(p) != word {
+				t.Fatalf("got %q and %v, want %q", p, err, word)
+			}
+		}
+		c.Close()
+		if o := ends.outcome(t); o.Status != 101 || o.Received != 10 || o.Sent != 10 || o.Err != nil {
+			t.Errorf("outcome %+v", o)
+		}
+	}},
+	{"a 101 that was not asked for is 500", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.Response.Status = 101
+			x.Response.Upgrade = func(c net.Conn) { t.Error("the connection was handed over") }
+			return nil
+		})
+		for _, head := range []string{"", "Upgrade: websocket\r\n", "Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n",
+			"Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n"} {
+			answer, _ := e.exchange(t, "GET / HTTP/1.1\r\nHost: a\r\n"+head+"\r\n")
+			if answer.StatusCode != 500 {
+				t.Errorf("%q: status %d, want 500", head, answer.StatusCode)
+			}
+		}
+	}},
+	{"an upgrade to h2c is passed over and not passed on", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			if x.Request.Header.Has("Upgrade") || x.Request.Header.Has("HTTP2-Settings") {
+				t.Error("the handler sees it")
+			}
+			return ok(x)
+		})
+		answer, body := e.exchange(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+		wantStatus(t, answer, 200)
+		wantBody(t, body, "ok")
+	}},
+	{"an upgrade may be refused", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			if string(x.Request.Header.Value("upgrade")) != "websocket" {
+				t.Error("the handler does not see the wish")
+			}
+			return &sluice.Error{Code: sluice.Forbidden}
+		})
+		answer, _ := e.exchange(t, websocket)
+		wantStatus(t, answer, 403)
+	}},
+	{"a panic in an upgrade closes the connection", func(t *testing.T, e *engineTest) {
+		ends := newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			x.Response.Status, x.Response.Upgrade = 101, func(net.Conn) { panic("broken") }
+			return nil
+		})
+		c := e.dial(t)
+		c.send(t, websocket)
+		c.answer(t, "GET")
+		c.closed(t)
+		if o := ends.outcome(t); o.Status != 101 || o.Err == nil {
+			t.Errorf("outcome %+v", o)
+		}
+	}},
+	{"shutdown cuts off upgraded connections that stay", func(t *testing.T, e *engineTest) {
+		e.drain.Timeout = 20 * time.Millisecond
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.Response.Status, x.Response.Upgrade = 101, func(c net.Conn) { io.Copy(c, c) }
+			return nil
+		})
+		c := e.dial(t)
+		c.send(t, websocket)
+		c.answer(t, "GET")
+		if err := e.Shutdown(t.Context()); err == nil {
+			t.Error("shutdown cut nothing")
+		}
+		c.closed(t)
+	}},
+}
+
+const websocket = "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n"
