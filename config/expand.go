@@ -32,9 +32,12 @@ func (d *Document) expand(n *node, path string) {
 	}
 }
 
+// maxWrong is how many mistakes in one scalar are told.
+const maxWrong = 20
+
 func (d *Document) expandText(n *node, path string) {
 	var text strings.Builder
-	raw := n.raw
+	raw, wrong := n.raw, 0
 	for i := 0; i < len(raw); {
 		p := piece{start: text.Len(), rawStart: i}
 		switch {
@@ -47,6 +50,9 @@ func (d *Document) expandText(n *node, path string) {
 			if err != nil {
 				d.add(n.placeOf(i+1), path, err.Error())
 				n.broken = true
+				if wrong++; wrong == maxWrong {
+					return
+				}
 			}
 			text.WriteString(value)
 			i = min(len(raw), i+2+len(inside)+1)

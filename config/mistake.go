@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Mistake is one thing that is wrong in a file, and where.
@@ -61,7 +60,7 @@ func (p place) String() string { return fmt.Sprintf("%s:%d:%d", p.source.name, p
 // clamp moves a place into its file.
 func (p place) clamp() place {
 	p.line = max(1, min(p.line, len(p.source.lines)))
-	p.column = max(1, min(p.column, utf8.RuneCountInString(p.source.lines[p.line-1])+1))
+	p.column = max(1, min(p.column, p.source.width(p.line)+1))
 	return p
 }
 

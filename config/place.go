@@ -58,13 +58,15 @@ type walker struct {
 	at           int
 	line, column int
 	// left is what the line has from the column on.
-	left string
+	left   string
+	indent int
 }
 
 func (n *node) walk() *walker {
 	w := &walker{n: n, line: n.line, column: n.column, left: n.source.rest(n.line, n.column)}
 	switch {
 	case n.style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		w.indent = n.indent()
 		w.newLine()
 		w.skipIndent()
 	case !n.isPlain():
@@ -184,8 +186,7 @@ func (w *walker) skipSpace() {
 
 // skipIndent goes to where the text of a line in a block scalar starts.
 func (w *walker) skipIndent() {
-	indent := w.n.indent()
-	for strings.HasPrefix(w.left, " ") && w.column <= indent {
+	for strings.HasPrefix(w.left, " ") && w.column <= w.indent {
 		w.forward(1)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // make: a few lines of aliases of aliases can make billions.
 const (
 	maxDepth   = 100
+	maxKey     = 1000
 	maxAliased = 50_000
 )
 
@@ -186,6 +187,8 @@ func (r *reader) key(y *yaml.Node, path string) *node {
 		return r.fail(y, n, path, "a no-break space, which is no space to YAML; want an ordinary one")
 	case y.Value == "" || strings.ContainsFunc(y.Value, unicode.IsControl):
 		return r.fail(y, n, path, "this key is empty or holds a control character; want a name")
+	case len(y.Value) > maxKey:
+		return r.fail(y, n, path, fmt.Sprintf("this key is longer than %d bytes; want a name", maxKey))
 	case strings.Contains(y.Value, "${"):
 		return r.fail(y, n, joinPath(path, y.Value), "${…} stands in a key, and only values are expanded; want the key itself")
 	}

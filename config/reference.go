@@ -15,6 +15,7 @@ func Reference(w io.Writer, kinds []sluice.Kind) error {
 	r := &referenceWriter{}
 	r.line("# Reference", "", "Every key of a config, made from the same structs and comments that read it. [] stands for an entry of a list, NAME for a name of yours.", "")
 	r.file()
+	r.files()
 	r.expansion()
 	r.grammar()
 	r.kinds("Policies", sluice.PolicyRole, kinds)
@@ -53,6 +54,12 @@ func (r *referenceWriter) rows(rows []row) {
 	r.line("")
 }
 
+func (r *referenceWriter) files() {
+	r.line("## Several files", "",
+		"`include` takes in more files. Their entries under `backends`, `policies` and `endpoints` stand beside those of the file that names them, and so do their other keys; a name or a key that stands in two of them is a mistake.", "",
+		"With several files on the command line the first is the base and each of the others is laid over it. An overlay replaces whole entries under `backends`, `policies` and `endpoints`, and whole keys elsewhere; nothing deeper is merged. What it replaces is neither expanded nor judged. Every path is relative to the file that names it.", "")
+}
+
 func (r *referenceWriter) expansion() {
 	r.line("## Expansion", "",
 		"In any value, `${NAME}` is an environment variable, `${NAME:-default}` one with a default for when it is not set or empty, and `${file:PATH}` the content of a file without its last line break. `$${` is a literal `${`. What is put in is text, whatever it looks like. Keys are not expanded.", "")
@@ -65,6 +72,9 @@ func (r *referenceWriter) grammar() {
 
 func (r *referenceWriter) kinds(title string, role sluice.Role, kinds []sluice.Kind) {
 	r.line("## "+title, "")
+	if role == sluice.PolicyRole {
+		r.line(markdown(fileManual().typeText(reflect.TypeFor[Policy](), "A policy")), "")
+	}
 	for _, k := range kinds {
 		if k.Role == role {
 			r.kind(&k)

@@ -187,6 +187,19 @@ func formOf(t reflect.Type) form {
 // isScalar tells whether the form is written as a scalar.
 func (f form) isScalar() bool { return f <= formFloat && f != formJSON }
 
+// mayBe tells whether a value of the form that stands for its block is told from the block by its shape.
+func (f form) mayBe(s shape) bool {
+	switch f {
+	case formJSON:
+		return s != mapping
+	case formList:
+		return s == list
+	case formMap:
+		return false
+	}
+	return s == scalar
+}
+
 // element is what a Map holds.
 func element(t reflect.Type) reflect.Type {
 	value, _ := t.Elem().FieldByName("Value")

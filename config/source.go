@@ -23,6 +23,21 @@ type source struct {
 	name, dir string
 	order     int
 	lines     []string
+	// widths are the characters of each line, counted when first asked for; last is where rest was asked for last:
+	// lines can be very long, and are mostly asked for from left to right.
+	widths []int
+	last   struct{ line, column, offset int }
+}
+
+// width is how many characters a line has.
+func (s *source) width(line int) int {
+	if s.widths == nil {
+		s.widths = make([]int, len(s.lines))
+		for i, text := range s.lines {
+			s.widths[i] = utf8.RuneCountInString(text)
+		}
+	}
+	return s.widths[line-1]
 }
 
 // errTooLarge is what readLimited gives for a file that no one can have meant.
@@ -159,10 +174,14 @@ func (s *source) rest(line, column int) string {
 	if line < 1 || line > len(s.lines) {
 		return ""
 	}
-	text := s.lines[line-1]
-	for ; column > 1 && text != ""; column-- {
+	if s.last.line != line || s.last.column > column {
+		s.last.line, s.last.column, s.last.offset = line, 1, 0
+	}
+	text := s.lines[line-1][s.last.offset:]
+	for ; s.last.column < column && text != ""; s.last.column++ {
 		_, size := utf8.DecodeRuneInString(text)
 		text = text[size:]
+		s.last.offset += size
 	}
 	return text
 }

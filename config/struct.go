@@ -18,7 +18,7 @@ func (fl filler) block(v reflect.Value, n *node, path string, f *field) bool {
 	if l.kind != nil && l.kind.bare && n.shape == scalar {
 		return fl.bareKind(v, l, n, path)
 	}
-	if s := l.short; s != nil && (n.shape == scalar) == formOf(indirect(s.typ)).isScalar() {
+	if s := l.short; s != nil && formOf(indirect(s.typ)).mayBe(n.shape) {
 		ok := fl.value(v.FieldByIndex(s.index), n, joinPath(path, s.name), s)
 		return fl.rest(v, l, n, path, []string{s.name}, ok)
 	}
@@ -212,7 +212,11 @@ func wantedBlock(t reflect.Type) string {
 	case len(l.fields) == 0 && l.kind != nil:
 		return "a block named by its kind"
 	}
-	return "a block with keys such as " + strings.Join(keys[:min(4, len(keys))], ", ")
+	want := "a block with keys such as " + strings.Join(keys[:min(4, len(keys))], ", ")
+	if l.short != nil {
+		want = wanted(l.short.typ, l.short) + ", or " + want
+	}
+	return want
 }
 
 // wantedText says what text a type reads; the name of the type is the word for it.
