@@ -27,10 +27,10 @@ func ParseDuration(text string) (time.Duration, error) {
 		return total, nil
 	}
 	d, err := time.ParseDuration(rest)
-	if err != nil || d < 0 || text == "0" || strings.HasPrefix(rest, "+") {
+	if total += d; err != nil || d < 0 || total < 0 || rest == "0" || strings.HasPrefix(rest, "+") {
 		return 0, fail
 	}
-	return total + d, nil
+	return total, nil
 }
 
 // Size is a number of bytes. In text it has a unit: B, KB, MB, GB (powers of 1000) or KiB, MiB, GiB (powers of 1024).
@@ -39,7 +39,7 @@ type Size int64
 var sizeUnits = []struct {
 	name  string
 	bytes int64
-}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
+}{{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"KB", 1e3}, {"B", 1}}
 
 // UnmarshalText reads a size with its unit.
 func (s *Size) UnmarshalText(text []byte) error {
@@ -49,7 +49,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 			continue
 		}
 		n, err := strconv.ParseFloat(number, 64)
-		if err != nil || n < 0 || n*float64(u.bytes) > math.MaxInt64/2 {
+		if err != nil || strings.Trim(number, "0123456789.") != "" || n*float64(u.bytes) > math.MaxInt64/2 {
 			break
 		}
 		*s = Size(n * float64(u.bytes))
@@ -84,7 +84,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	if !found || err != nil || n < 1 || per == "" {
 		return fail
 	}
-	if c := per[0]; c < '0' || c > '9' {
+	if c := per[0]; 'a' <= c && c <= 'z' {
 		per = "1" + per
 	}
 	d, err := ParseDuration(per)
