@@ -65,16 +65,16 @@ func (b *backend) misprint(field string, s *SQL, err error) error {
 	if missing && b.blank {
 		return errUnknown
 	}
-	at := e.Offset
+	at, bare := e.Offset, table[strings.LastIndexByte(table, '.')+1:] // without the schema before it
 	switch {
 	case at >= 0:
 		at = s.written(at)
 	case missing:
-		at = s.find(table[strings.LastIndexByte(table, '.')+1:])
+		at = s.find(bare)
 	}
 	message := e.Message
 	if missing {
-		message += b.nearTable(table)
+		message += b.nearTable(bare)
 	}
 	return &sluice.FieldError{Field: field, Offset: at + 1, Err: errors.New(message)}
 }
