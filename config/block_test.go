@@ -177,3 +177,29 @@ func TestSecretsAreNotShown(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingMoreIsSaidOfWhatCouldNotBeRead(t *testing.T) {
+	t.Parallel()
+	d := load(write(t, "f.yaml", "sluice: 1\nnodes: ${NOT_SET}\nendpoints:\n  a: {route: 5}\n  b: {route: GET /}\nevery_request: [\"a b\"]\n")...)
+	before := len(d.Err().(config.Mistakes))
+	for _, path := range []string{"nodes", "endpoints.a.route", "every_request[0]"} {
+		d.Fault(path, errors.New("this seems to be missing"))
+	}
+	if after := len(d.Err().(config.Mistakes)); after != before {
+		t.Error(d.Err())
+	}
+	d.Fault("endpoints.b.route", errors.New("x"))
+	if after := len(d.Err().(config.Mistakes)); after != before+1 {
+		t.Error("what could be read is spared")
+	}
+}
+
+func TestUndocumented(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds() {
+		got := strings.Join(config.Undocumented(&k), " ")
+		if !strings.Contains(got, "nested.rows") || strings.Contains(got, "burst") {
+			t.Errorf("%s: %s", k.Name, got)
+		}
+	}
+}

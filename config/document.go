@@ -67,7 +67,8 @@ func (d *Document) Complete() bool { return !d.partial }
 
 // Fault adds what is wrong at a path such as "endpoints.get.route". Errors joined with errors.Join are taken apart,
 // and a *sluice.FieldError adds its field to the path. Where the file has nothing at the path, the mistake is placed
-// at what it would stand in.
+// at what it would stand in. Of a value that could not be read nothing more is said: what seems to be wrong with it, or
+// missing, follows from that.
 func (d *Document) Fault(path string, err error) { d.fault(path, 0, err) }
 
 func (d *Document) fault(path string, offset int, err error) {
@@ -88,7 +89,10 @@ func (d *Document) fault(path string, offset int, err error) {
 			return
 		}
 	}
-	at, value, _ := d.find(path)
+	at, value, left := d.find(path)
+	if left == "" && (value.broken || value.refused) {
+		return
+	}
 	message := err.Error()
 	if value.shape == scalar {
 		if offset > 0 {

@@ -57,6 +57,7 @@ func (fl filler) value(v reflect.Value, n *node, path string, f *field) bool {
 
 func (fl filler) wrong(n *node, path, message string) bool {
 	fl.d.addAt(n, path, message)
+	n.refused = true
 	return false
 }
 
@@ -64,7 +65,7 @@ func (fl filler) scalar(v reflect.Value, n *node, path string, f *field, form fo
 	if n.shape != scalar {
 		return fl.wrong(n, path, notScalar(v.Type(), n, f))
 	}
-	if why := n.refused(form); why != "" {
+	if why := n.mismatch(form); why != "" {
 		return fl.wrong(n, path, why)
 	}
 	if err := setText(v, n.text); err != nil {
@@ -73,6 +74,7 @@ func (fl filler) scalar(v reflect.Value, n *node, path string, f *field, form fo
 			return fl.wrong(n, path, withoutValue(err.Error()))
 		}
 		fl.d.fault(path, 0, err)
+		n.refused = true
 		return false
 	}
 	if f.required && n.text == "" {
@@ -189,6 +191,7 @@ func (fl filler) json(v reflect.Value, n *node, path string) bool {
 	if err := v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(raw); err != nil {
 		v.SetZero()
 		fl.culprit(v.Type(), n, path, err)
+		n.refused = true
 		return false
 	}
 	return true
@@ -206,7 +209,7 @@ func (fl filler) culprit(t reflect.Type, n *node, path string, err error) {
 			}
 		}
 	})
-	fl.d.fault(path, 0, err)
+	fl.d.fault(path, 0, err) // nothing, if it was found
 }
 
 // scalars calls yield for the scalars in a node, in the order of the file.

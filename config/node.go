@@ -32,6 +32,8 @@ type node struct {
 	hidden bool
 	// broken is set where a mistake was noted that makes the rest of the node meaningless.
 	broken bool
+	// refused is set for what could not fill a field, as a mistake says.
+	refused bool
 	// lost is set for a map of which entries were left out, because their keys cannot be read.
 	lost    bool
 	items   []*node

@@ -9,8 +9,8 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// maxDepth is deeper than any config goes, and keeps recursion bounded. maxAliased is how many values aliases may
-// make: a few lines of aliases of aliases can make billions.
+// maxDepth is deeper than any config goes, and keeps recursion bounded; maxKey is longer than any name. maxAliased is
+// how many values aliases may make: a few lines of aliases of aliases can make billions.
 const (
 	maxDepth   = 100
 	maxKey     = 1000
@@ -21,13 +21,13 @@ const (
 type reader struct {
 	d      *Document
 	source *source
-	// open are the anchored values around the one being read; told those whose mistakes are known already.
-	// within counts the aliases around it, and aliased the values that aliases have made.
+	// open are the anchored values around the one being read; told are those whose mistakes are known already.
 	open, told map[*yaml.Node]bool
-	within     int
-	aliased    int
+	// within counts the aliases around the value being read, aliased the values that aliases have made.
+	within, aliased int
 }
 
+// node reads a value.
 func (r *reader) node(y *yaml.Node, path string, depth int) *node {
 	n := &node{source: r.source, line: y.Line, column: y.Column, style: y.Style, tag: y.ShortTag()}
 	switch {

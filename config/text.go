@@ -105,8 +105,8 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-// refused says why a scalar of some YAML type cannot fill a value, before its text is looked at, or "".
-func (n *node) refused(f form) string {
+// mismatch says why a scalar of some YAML type cannot fill a value, before its text is looked at, or "".
+func (n *node) mismatch(f form) string {
 	kind := n.typeOf()
 	loose := n.expanded()
 	switch f {
