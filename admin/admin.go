@@ -98,5 +98,5 @@ func Public(address string) bool {
 		return false
 	}
 	ip, err := netip.ParseAddr(host)
-	return err != nil || !ip.Unmap().IsLoopback()
+	return err != nil || !ip.IsLoopback()
 }

@@ -159,10 +159,13 @@ func TestAccessLinesOfMany(t *testing.T) {
 }
 
 // stuck is a reader that does not read until it is let go.
-type stuck struct{ entered, letGo chan struct{} }
+type stuck struct {
+	once           sync.Once
+	entered, letGo chan struct{}
+}
 
 func (s *stuck) Write(p []byte) (int, error) {
-	close(s.entered)
+	s.once.Do(func() { close(s.entered) })
 	<-s.letGo
 	return 0, errors.New("broken pipe")
 }

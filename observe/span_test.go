@@ -163,6 +163,25 @@ func TestNotSampled(t *testing.T) {
 	}
 }
 
+// Spans that are not sampled are reused, and nothing of one client's request may be sent on with another's.
+func TestTracestateStaysWithItsRequest(t *testing.T) {
+	t.Parallel()
+	s, out := traced(t, "http://127.0.0.1:9", 0)
+	for i := range 20 {
+		x := request()
+		out.Reset()
+		if i%2 == 0 {
+			x.Request.Header.Add("traceparent", "00-"+aTrace+"-"+aSpan+"-00")
+			x.Request.Header.Add("tracestate", "of=one-client")
+		}
+		s.serve(x)
+		if got := out.Has("tracestate"); got != (i%2 == 0) {
+			t.Errorf("request %d: sent a tracestate is %t", i, got)
+		}
+	}
+	s.close()
+}
+
 func TestTracesOff(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, func(x *sluice.Exchange) error {
