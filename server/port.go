@@ -98,6 +98,13 @@ func (p *port) replace(g generation) (old generation) {
 	return old
 }
 
+// serves tells whether the port is the one for that address: as its config named it, or as it was bound.
+func (p *port) serves(address string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.spec.address == address || p.socket.listener.Addr().String() == address
+}
+
 func (p *port) drain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

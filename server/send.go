@@ -29,7 +29,6 @@ func (c *call) send() error {
 	}
 	bodiless := c.bodiless()
 	c.writeHead(bodiless)
-	c.armWrite()
 	c.headed = true
 	c.w.WriteHeader(r.Status)
 	if err := c.sendBody(bodiless); err != nil {
@@ -43,6 +42,7 @@ func (c *call) sendBody(bodiless bool) error {
 	b := &c.x.Response.Body
 	switch {
 	case bodiless:
+		c.armWrite()
 		return c.flush()
 	case b.Stream == nil:
 		if err := c.write(b.Bytes); err != nil {
@@ -50,6 +50,7 @@ func (c *call) sendBody(bodiless bool) error {
 		}
 		return c.flush()
 	case b.Size < 0:
+		c.armWrite()
 		if err := c.flush(); err != nil {
 			return err
 		}

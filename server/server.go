@@ -200,7 +200,7 @@ func (s *Server) Apply(c Config) error {
 	}
 	fresh, changed, specs := map[string]spec{}, map[string]generation{}, c.specs()
 	for scheme, sp := range specs {
-		if p := s.ports[scheme]; p == nil || p.spec.address != sp.address {
+		if p := s.ports[scheme]; p == nil || !p.serves(sp.address) {
 			fresh[scheme] = sp
 		}
 	}

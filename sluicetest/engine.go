@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,13 +41,18 @@ type EngineStart func(t *testing.T, h sluice.Handler, l server.Limits, d server.
 // Engine checks that an engine moves exchanges as the Handler, Exchange and Wire of package sluice promise it, and
 // reads and writes HTTP as its RFCs have it. It knows no more of the engine than an address.
 func Engine(t *testing.T, start EngineStart) {
-	for _, group := range [][]engineCase{exchangeCases, bodyCases, answerCases, endCases, drainCases} {
-		runEngineCases(t, start, group)
-	}
+	groups := [][]engineCase{exchangeCases, bodyCases, answerCases, endCases, drainCases}
 	if !startIdle(t, start).HTTP2 {
-		for _, group := range [][]engineCase{messageCases, framingCases, upgradeCases} {
-			runEngineCases(t, start, group)
-		}
+		groups = append(groups, messageCases, framingCases, upgradeCases)
+	}
+	for _, c := range memoryCases { // which look at the whole process, so nothing runs beside them
+		t.Run(c.name, func(t *testing.T) { c.run(t, &engineTest{start: start, limits: engineLimits}) })
+	}
+	for _, c := range slices.Concat(groups...) {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t, &engineTest{start: start, limits: engineLimits})
+		})
 	}
 }
 
@@ -54,15 +60,6 @@ func Engine(t *testing.T, start EngineStart) {
 type engineCase struct {
 	name string
 	run  func(t *testing.T, e *engineTest)
-}
-
-func runEngineCases(t *testing.T, start EngineStart, cases []engineCase) {
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			c.run(t, &engineTest{start: start, limits: engineLimits})
-		})
-	}
 }
 
 // engineLimits are wide enough to be of no account in a case that does not set its own.
