@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,47 @@ func TestUndocumented(t *testing.T) {
 		got := strings.Join(config.Undocumented(&k), " ")
 		if !strings.Contains(got, "nested.rows") || strings.Contains(got, "burst") {
 			t.Errorf("%s: %s", k.Name, got)
+		}
+	}
+}
+
+func TestDefaultsOfPathsAndMaps(t *testing.T) {
+	t.Parallel()
+	d, b := backend(t, "{rate: 5/s, headers: {x-b: b}}")
+	l := limit{File: "key.pem", Headers: sluice.Map[sluice.Template]{{Name: "x-a"}}}
+	if !b.Fill(&l) {
+		t.Fatal(d.Err())
+	}
+	if want := filepath.Join(filepath.Dir(d.Sources()[0]), "key.pem"); string(l.File) != want {
+		t.Errorf("the path is %s, want %s", l.File, want)
+	}
+	if len(l.Headers) != 1 || l.Headers[0].Name != "x-b" {
+		t.Errorf("the headers are %v, want those of the file alone", l.Headers)
+	}
+}
+
+func TestPlacesInText(t *testing.T) {
+	t.Parallel()
+	for text, places := range map[string]map[int]string{
+		"plain text\n        goes on": {1: "4:14", 7: "4:20", 12: "5:9", 17: "5:14"},
+		"'it''s'":                     {1: "4:15", 3: "4:17", 4: "4:19"},
+		"\"a\\tb\\u00e9c\"":           {1: "4:15", 2: "4:16", 3: "4:18", 4: "4:19", 6: "4:25"},
+		"|\n          a\n            b\n\n          c": {1: "5:11", 3: "6:11", 5: "6:13", 8: "8:11"},
+		">\n          a\n          b":                  {1: "5:11", 3: "6:11"},
+		"é{x}":                                         {1: "4:14", 3: "4:15", 4: "4:16"},
+		"a${NAME}b":                                    {1: "4:14", 2: "4:15", 5: "4:15", 6: "4:22", 99: "4:14"},
+		"$${b":                                         {1: "4:14", 3: "4:17"},
+	} {
+		for offset, want := range places {
+			d := load(write(t, "f.yaml", "sluice: 1\nbackends:\n  a:\n    limit:   "+text+"\n")...)
+			if d.Err() != nil {
+				t.Fatal(d.Err())
+			}
+			d.Fault("backends.a.limit", &sluice.FieldError{Offset: offset, Err: errors.New("x")})
+			m := d.Err().(config.Mistakes)[0]
+			if got := fmt.Sprintf("%d:%d", m.Line, m.Column); got != want {
+				t.Errorf("byte %d of %q is at %s, want %s", offset, text, got, want)
+			}
 		}
 	}
 }
