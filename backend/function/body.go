@@ -128,6 +128,9 @@ func (m *member) compile(sf reflect.StructField, known map[reflect.Type]*node) e
 		t = t.Elem()
 	}
 	m.inlined = m.inlined && t.Kind() == reflect.Struct
+	if m.inlined && sf.Type.Kind() == reflect.Pointer {
+		return errors.New("it is an embedded pointer, of which nobody can tell whether it must be there; want the struct itself")
+	}
 	if in, found := sf.Tag.Lookup("in"); found {
 		return fmt.Errorf("it is in the body and cannot be in %s", in)
 	}
@@ -220,10 +223,14 @@ func jsonName(t reflect.Type) string {
 // maxFaults is how many faults of one body are told: more help nobody.
 const maxFaults = 20
 
+// maxDepth bounds the work on types that hold themselves: each level is read once more for each level above it.
+const maxDepth = 64
+
 // checker walks a decoded body beside its JSON, which alone tells what was left out.
 type checker struct {
 	faults []sluice.InputError
-	seen   int
+	// seen counts all faults, depth the levels that the walk is down.
+	seen, depth int
 }
 
 func (c *checker) fault(name, message string) {
@@ -239,6 +246,11 @@ func (c *checker) check(n *node, v reflect.Value, raw json.RawMessage, name stri
 		}
 		v = v.Elem()
 	}
+	if c.depth++; c.depth > maxDepth {
+		c.fault(name, fmt.Sprintf("nested deeper than %d levels", maxDepth))
+		c.depth--
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		var object map[string]json.RawMessage
@@ -250,6 +262,7 @@ func (c *checker) check(n *node, v reflect.Value, raw json.RawMessage, name stri
 	case reflect.Map:
 		c.entries(n, v, raw, name)
 	}
+	c.depth--
 }
 
 func (c *checker) members(n *node, v reflect.Value, object map[string]json.RawMessage, raw json.RawMessage, name string) {
@@ -275,6 +288,9 @@ func (c *checker) members(n *node, v reflect.Value, object map[string]json.RawMe
 
 func (c *checker) member(m *member, v reflect.Value, raw json.RawMessage, at string) {
 	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return
+		}
 		v = v.Elem()
 	}
 	if fault := m.rules.check(v); fault != "" {

@@ -195,6 +195,7 @@ func TestFaults(t *testing.T) {
 		{name: "another type", id: "1", tenant: "ab", body: `{"sku":"A-1","lines":[{"text":1}]}`, want: []string{"body.lines.text: got number; want a string"}},
 		{name: "unknown member", id: "1", tenant: "ab", body: `{"sku":"A-1","colour":1}`, want: []string{`body: unknown field "colour"`}},
 		{name: "two values", id: "1", tenant: "ab", body: `{"sku":"A-1","count":1} {}`, want: []string{"body: more than one JSON value"}},
+		{name: "a pointer taken back", id: "1", tenant: "ab", body: `{"sku":"A-1","count":0,"note":"abcd","NOTE":null}`, want: []string{"body.count: want at least 1"}},
 		{name: "null", id: "1", tenant: "ab", body: `{"sku":null}`, want: []string{"body.sku: missing"}},
 		{name: "within", id: "1", tenant: "ab", body: `{"sku":"a","kind":"c","count":101,"note":"abcd","lines":[{"text":"x"},{},{}],"more":{"m":{}},"next":{"count":1}}`, want: []string{
 			"body.kind: want one of a, b", "body.sku: want a match", "body.count: want at most 100", "body.lines: want at most 2 items", "body.lines.1.text: missing", "body.lines.2.text: missing",
@@ -264,6 +265,27 @@ func TestBody(t *testing.T) {
 	}
 }
 
+// A type that holds itself is not walked for ever.
+func TestDepth(t *testing.T) {
+	t.Parallel()
+	type tree struct {
+		A *struct{}       `json:"a"`
+		T map[string]tree `json:"t"`
+		N int             `json:"n" max:"1"`
+	}
+	type in struct {
+		Body tree `in:"body"`
+	}
+	h := setup(t, function.New("f", func(context.Context, in) (struct{}, error) { return struct{}{}, nil }), "f", "POST /f")
+	for depth, want := range map[int]bool{30: true, 40: false} {
+		body := strings.Repeat(`{"t":{"":`, depth) + "{}" + strings.Repeat("}}", depth)
+		err := h.Serve(request("POST /f", body, "Content-Type: application/json"))
+		if ok := err == nil; ok != want || err != nil && !strings.Contains(err.Error(), "nested deeper than 64") {
+			t.Errorf("%d levels: %v", 2*depth, err)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	mine := &sluice.Error{Code: sluice.Conflict, Message: "taken"}
@@ -301,6 +323,10 @@ func TestNothingToReturn(t *testing.T) {
 	if err := h.Serve(x); err != nil || x.Response.Status != 204 || x.Response.Body.Len() != 0 {
 		t.Errorf("%d with %d bytes, %v", x.Response.Status, x.Response.Body.Len(), err)
 	}
+}
+
+type Meta struct {
+	Kind string `json:"kind" required:"true"`
 }
 
 func none[In any](context.Context, In) (struct{}, error) { return struct{}{}, nil }
@@ -370,6 +396,9 @@ func TestBadStructs(t *testing.T) {
 			A struct {
 				B int `required:"maybe"`
 			} `in:"body"`
+		}]),
+		"it is an embedded pointer": function.New("f", none[struct {
+			A struct{ *Meta } `in:"body"`
 		}]),
 		"cannot be read from JSON": function.New("f", none[struct {
 			A struct{ B chan int } `in:"body"`

@@ -233,6 +233,32 @@ func TestFreshFileIsWeak(t *testing.T) {
 	}
 }
 
+// A weak tag vouches for no byte: nothing that needs the same bytes holds with it.
+func TestWeakTag(t *testing.T) {
+	t.Parallel()
+	weakTag := []byte("W/" + tag)
+	for _, c := range []struct {
+		field string
+		want  verdict
+		part  bool
+	}{
+		{"If-Match: " + tag, failed, true},
+		{"If-Match: W/" + tag, failed, true},
+		{"If-None-Match: " + tag, unchanged, true},
+		{"If-Range: " + tag, wanted, false},
+		{"If-Range: W/" + tag, wanted, false},
+		{"If-Range: Mon, 06 May 2024 07:08:09 GMT", wanted, false},
+	} {
+		x := request("GET", "", c.field, "Range: bytes=0-1")
+		if got := judge(x, weakTag, changed); got != c.want {
+			t.Errorf("%s: verdict %d, want %d", c.field, got, c.want)
+		}
+		if got := rangeHolds(&x.Request.Header, weakTag, changed); got != c.part {
+			t.Errorf("%s: the range holds: %v", c.field, got)
+		}
+	}
+}
+
 func TestHead(t *testing.T) {
 	t.Parallel()
 	h := setup(t, Use{Files: sluice.Path(folder(t))}, pages())

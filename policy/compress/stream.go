@@ -34,8 +34,8 @@ func (w *work) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// step reads a chunk and compresses it. Its error is io.EOF when the compressed stream is whole; after any other
-// nothing more is given out, so that the answer does not end as if it were whole.
+// step reads a chunk and compresses it. Its error is io.EOF when the compressed stream is whole; after any other the
+// stream is left without its end, so that no reader takes it for whole.
 func (w *work) step() error {
 	n, err := w.from.Read(w.in)
 	if n > 0 {
@@ -50,7 +50,6 @@ func (w *work) step() error {
 		}
 		return io.EOF
 	case err != nil:
-		w.out = w.out[:0]
 		return err
 	case n > 0 && w.live:
 		return w.enc.Flush()
