@@ -65,6 +65,9 @@ func (fl filler) scalar(v reflect.Value, n *node, path string, f *field, form fo
 	if n.shape != scalar {
 		return fl.wrong(n, path, notScalar(v.Type(), n, f))
 	}
+	if f.enum != nil && !slices.Contains(f.enum, n.text) {
+		return fl.wrong(n, path, n.notAmong(f.enum))
+	}
 	if why := n.mismatch(form); why != "" {
 		return fl.wrong(n, path, why)
 	}
@@ -80,27 +83,28 @@ func (fl filler) scalar(v reflect.Value, n *node, path string, f *field, form fo
 	if f.required && n.text == "" {
 		return fl.wrong(n, path, "this is empty; want "+wanted(v.Type(), f))
 	}
-	return fl.bounds(v, n, path, f)
-}
-
-// bounds checks what the tags of a field say of its values.
-func (fl filler) bounds(v reflect.Value, n *node, path string, f *field) bool {
-	if f.enum != nil && !slices.Contains(f.enum, n.text) {
-		message := n.quote() + " is not known; want " + oneOf(f.enum)
-		if near := sluice.Nearest(n.text, f.enum); near != "" && !n.hidden {
-			message = fmt.Sprintf("%s is not known; did you mean %s? want %s", n.quote(), near, oneOf(f.enum))
-		}
-		return fl.wrong(n, path, message)
-	}
 	if wrong := f.outside(v); wrong != "" {
 		return fl.wrong(n, path, n.quote()+" "+wrong)
 	}
 	return true
 }
 
+// notAmong says that a scalar is none of the values that a field takes.
+func (n *node) notAmong(known []string) string {
+	if near := sluice.Nearest(n.text, known); near != "" && !n.hidden {
+		return fmt.Sprintf("%s is not known; did you mean %s? want %s", n.quote(), near, oneOf(known))
+	}
+	return n.quote() + " is not known; want " + oneOf(known)
+}
+
+// isBraced tells whether a map is one word in braces, as a template is.
+func (n *node) isBraced() bool {
+	return n.shape == mapping && n.isFlow() && len(n.entries) == 1 && n.entries[0].value.isMissing() && n.entries[0].value.text == ""
+}
+
 // notScalar says what is wrong with a map or a list where a scalar is wanted, and names the braces that made it.
 func notScalar(t reflect.Type, n *node, f *field) string {
-	if n.shape == mapping && n.isFlow() && len(n.entries) == 1 && n.entries[0].value.isMissing() {
+	if n.isBraced() {
 		shown := "{" + n.entries[0].key.text + "}"
 		if t == secretType {
 			shown = "{…}"
@@ -245,6 +249,9 @@ func (fl filler) appendJSON(dst []byte, n *node, path string) ([]byte, bool) {
 			ok = ok && fits
 		}
 		return append(dst, ']'), ok
+	}
+	if n.isBraced() {
+		return dst, fl.wrong(n, path, notScalar(stringType, n, &field{}))
 	}
 	dst = append(dst, '{')
 	for i, e := range n.entries {

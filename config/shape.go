@@ -119,6 +119,7 @@ func newField(sf reflect.StructField, tag string, index []int) field {
 var (
 	durationType  = reflect.TypeFor[time.Duration]()
 	prefixType    = reflect.TypeFor[netip.Prefix]()
+	stringType    = reflect.TypeFor[string]()
 	secretType    = reflect.TypeFor[sluice.Secret]()
 	scalarType    = reflect.TypeFor[sluice.Scalar]()
 	blockType     = reflect.TypeFor[Block]()

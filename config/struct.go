@@ -19,8 +19,10 @@ func (fl filler) block(v reflect.Value, n *node, path string, f *field) bool {
 		return fl.bareKind(v, l, n, path)
 	}
 	if s := l.short; s != nil && formOf(indirect(s.typ)).mayBe(n.shape) {
+		given := []string{s.name}
 		ok := fl.value(v.FieldByIndex(s.index), n, joinPath(path, s.name), s)
-		return fl.rest(v, l, n, path, []string{s.name}, ok)
+		ok = fl.missing(l, path, given) && ok
+		return fl.rest(v, l, n, path, given, ok)
 	}
 	return fl.wrong(n, path, n.standingFor(v.Type())+"; want "+wanted(v.Type(), f))
 }
@@ -50,8 +52,8 @@ func holdsSecret(t reflect.Type, within []reflect.Type) bool {
 	case reflect.Pointer, reflect.Slice:
 		return holdsSecret(t.Elem(), within)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if holdsSecret(t.Field(i).Type, within) {
+		for _, f := range reflect.VisibleFields(t) {
+			if f.IsExported() && holdsSecret(f.Type, within) {
 				return true
 			}
 		}
@@ -62,7 +64,7 @@ func holdsSecret(t reflect.Type, within []reflect.Type) bool {
 // structure fills a struct from a map.
 func (fl filler) structure(v reflect.Value, l *layout, n *node, path string) bool {
 	ok := true
-	var given []string
+	var given, meant []string
 	for _, e := range n.entries {
 		at := joinPath(path, e.key.text)
 		switch f := l.field(e.key.text); {
@@ -76,8 +78,12 @@ func (fl filler) structure(v reflect.Value, l *layout, n *node, path string) boo
 			ok = fl.entry(v.FieldByIndex(l.rest.index), e, at, l.rest) && ok
 		default:
 			fl.d.add(e.key.place(), at, unknownKey(e.key.text, l.names()))
+			meant = append(meant, sluice.Nearest(e.key.text, l.names()))
 			ok = false
 		}
+	}
+	if !n.lost {
+		ok = fl.missing(l, path, append(meant, given...)) && ok
 	}
 	return fl.rest(v, l, n, path, given, ok)
 }
@@ -109,18 +115,24 @@ func (fl filler) bareKind(v reflect.Value, l *layout, n *node, path string) bool
 	return true
 }
 
-// rest does what is left when the keys that were given are filled: defaults, required keys, Check.
-func (fl filler) rest(v reflect.Value, l *layout, n *node, path string, given []string, ok bool) bool {
-	fl.defaults(v, l, given, n.source.dir)
+// missing notes the required keys that were not given, and that no misspelt key was meant to be.
+func (fl filler) missing(l *layout, path string, given []string) bool {
+	ok := true
 	for i := range l.fields {
 		f := &l.fields[i]
-		if !f.required || n.lost || slices.Contains(given, f.name) || path == "" && fl.d.partial {
+		if !f.required || slices.Contains(given, f.name) || path == "" && fl.d.partial {
 			continue
 		}
 		at, _, _ := fl.d.find(path)
 		fl.d.add(at, joinPath(path, f.name), "this key is missing; want "+wanted(f.typ, f))
 		ok = false
 	}
+	return ok
+}
+
+// rest does what is left when the keys that were given are filled: defaults and Check.
+func (fl filler) rest(v reflect.Value, l *layout, n *node, path string, given []string, ok bool) bool {
+	fl.defaults(v, l, given, n.source.dir)
 	if c, is := v.Addr().Interface().(sluice.Checker); is && ok && !n.lost {
 		if err := c.Check(); err != nil {
 			fl.d.Fault(path, err)
