@@ -17,7 +17,10 @@ func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 		env.Log.Warn("a statement is not checked: the database has no tables yet", "endpoint", ep.Name)
 		return sluice.HandlerFunc(func(*sluice.Exchange) error { return errUnknown }), nil
 	}
-	return h, err
+	if err != nil {
+		return nil, err
+	}
+	return newFresh(h, env, func() (sluice.Handler, error) { return b.handle(env, ep, use) }), nil
 }
 
 func (b *backend) handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Handler, error) {

@@ -23,7 +23,7 @@ func (b *backend) migrate(ctx context.Context, env *sluice.Env, w *Where) error 
 	}
 	for _, m := range done {
 		if !env.Dry {
-			env.Log.Info("migration applied", "name", m.Name, "took", m.Duration)
+			env.Log.Info("migration applied", "name", m.Name, "took", m.Duration.String())
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func (b *backend) seed(ctx context.Context, env *sluice.Env, path string) error 
 		if err := runSeed(env, c, files); err != nil {
 			return err
 		}
-		env.Log.Info("database filled", "files", len(files), "took", env.Now().Sub(started).Round(time.Millisecond))
+		env.Log.Info("database filled", "files", len(files), "took", env.Now().Sub(started).Round(time.Millisecond).String())
 		return c.Script("INSERT INTO sluice_seed (applied_at) VALUES (CURRENT_TIMESTAMP)", nil)
 	})
 	return sluice.At("seed", err)
@@ -131,8 +131,9 @@ func runSeed(env *sluice.Env, c *sqlite.Conn, files []seedFile) error {
 	env.Progress(task, 0, total)
 	for _, f := range files {
 		err := c.Script(f.sql, func(int) {
-			done = min(done+1, total)
-			env.Progress(task, done, total)
+			if done++; done < total {
+				env.Progress(task, done, total)
+			}
 		})
 		if err != nil {
 			return f.place(err)

@@ -21,7 +21,7 @@ var Kind = sluice.NewBackend("sql", Where{Synchronous: "normal", BusyTimeout: 5 
 // migrations, then `schema`, then `seed`. Several processes may start at once on one file: one works, the others wait.
 type Where struct {
 	// The database: `sqlite:FILE`, with a path relative to this file.
-	URL URL `yaml:"url" required:"true"`
+	URL URL `yaml:"url,short" required:"true"`
 	// A folder of numbered .sql files in goose's format. Those that the database has not seen are applied at start.
 	MigrationFiles sluice.Path `yaml:"migrations"`
 	// A folder of .sql files that fill an empty database: they run once, in the order of their names and in one

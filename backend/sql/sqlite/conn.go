@@ -87,7 +87,7 @@ func (c *Conn) prepare(s *Stmt) (*Rows, error) {
 	for len(c.rows) <= s.id {
 		c.rows = append(c.rows, nil)
 	}
-	r := &Rows{raw: raw, stmt: s, conn: c}
+	r := &Rows{raw: raw, stmt: s, conn: c, changed: !s.fits(raw)}
 	c.rows[s.id] = r
 	return r, nil
 }

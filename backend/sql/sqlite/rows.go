@@ -39,6 +39,8 @@ type Rows struct {
 	open  bool
 	begun bool
 	ended bool // SQLite would start afresh at the next step
+	// changed is set when the columns are not those of stmt any more.
+	changed bool
 }
 
 // BindInt binds an integer. An error in binding is kept for Step and Err.
@@ -103,13 +105,15 @@ func (r *Rows) Step() bool {
 }
 
 // same checks that the statement still gives the columns it was checked with: another process may have changed the
-// tables, and SELECT * with them.
+// tables, and SELECT * with them. SQLite counts how often it compiled the statement anew for that.
 func (r *Rows) same() bool {
-	if r.raw.ColumnCount() == len(r.stmt.Columns) {
-		return true
+	if r.raw.Status(sqlite3.STMTSTATUS_REPREPARE, true) > 0 || r.changed {
+		r.changed = !r.stmt.fits(r.raw)
 	}
-	r.err = &Error{File: r.conn.db.path, Code: int(sqlite3.SCHEMA), Message: "the columns of the statement have changed", Offset: -1}
-	return false
+	if r.changed {
+		r.err = &Error{File: r.conn.db.path, Code: int(sqlite3.SCHEMA), Message: "the columns of the statement have changed", Offset: -1}
+	}
+	return !r.changed
 }
 
 // Exec steps to the end and returns how many rows the statement inserted, updated or deleted: those of

@@ -199,3 +199,16 @@ func (k *catalog) rowid(table, column string) bool {
 func (s *Stmt) equal(o *Stmt) bool {
 	return s.ReadOnly == o.ReadOnly && slices.Equal(s.Params, o.Params) && slices.Equal(s.Columns, o.Columns)
 }
+
+// fits says whether a compiled statement gives the columns of s.
+func (s *Stmt) fits(raw *sqlite3.Stmt) bool {
+	if raw.ColumnCount() != len(s.Columns) {
+		return false
+	}
+	for i, c := range s.Columns {
+		if raw.ColumnName(i) != c.Name || raw.ColumnDeclType(i) != c.Type {
+			return false
+		}
+	}
+	return true
+}
