@@ -95,7 +95,6 @@ func (c *call) answer(n int) error {
 	r.Status = c.head.status
 	c.eachField(r.Header.CopyField)
 	c.conn.skip(n)
-	c.describe()
 	switch h := &c.head; {
 	case h.bodiless(c.method()):
 		r.Body.SetBytes(nil)
@@ -155,15 +154,19 @@ func (c *call) stream(f framing, size int64) {
 }
 
 // describe sets what OpenTelemetry's semantic conventions want of an HTTP client's span.
-func (c *call) describe() {
-	if !c.span.Recording() {
-		return
-	}
+func (c *call) describe(err error) {
 	c.span.SetText("http.request.method", c.method())
-	c.span.SetText("server.address", c.conn.up.name)
-	c.span.SetInt("server.port", int64(c.conn.up.port))
-	c.span.SetInt("http.response.status_code", int64(c.head.status))
-	if c.head.status >= 400 {
+	if c.conn != nil {
+		c.span.SetText("server.address", c.conn.up.name)
+		c.span.SetInt("server.port", int64(c.conn.up.port))
+	}
+	if c.head.status > 0 {
+		c.span.SetInt("http.response.status_code", int64(c.head.status))
+	}
+	switch {
+	case err != nil:
+		c.span.SetText("error.type", sluice.ErrorOf(err).Code.String())
+	case c.head.status >= 400:
 		c.span.SetText("error.type", strconv.Itoa(c.head.status))
 	}
 }

@@ -23,7 +23,7 @@ type handler struct {
 // Serve answers x with what the backend answers.
 func (h *handler) Serve(x *sluice.Exchange) error {
 	c := h.calls.Get().(*call)
-	c.begin(h, x)
+	c.h, c.x = h, x
 	err := c.serve()
 	if err != nil || !c.open {
 		c.finish(err)
@@ -87,10 +87,10 @@ const (
 	maxPatience = 200 * time.Millisecond
 )
 
-func (c *call) begin(h *handler, x *sluice.Exchange) {
-	c.h, c.x = h, x
-	c.start, c.limit = h.now(), x.Deadline
-	if whole := h.timeouts.Whole; whole > 0 {
+// begin starts the clock of the call.
+func (c *call) begin() {
+	c.start, c.limit = c.h.now(), c.x.Deadline
+	if whole := c.h.timeouts.Whole; whole > 0 {
 		if end := c.start.Add(whole); c.limit.IsZero() || end.Before(c.limit) {
 			c.limit = end
 		}
@@ -114,6 +114,7 @@ func (c *call) serve() error {
 	if err := c.loadShort(); err != nil {
 		return err
 	}
+	c.begin()
 	c.span = c.x.Child(spanName(c.method()))
 	return c.roundTrip()
 }
@@ -218,8 +219,7 @@ func (c *call) connectTo(u *upstream, fresh bool) (err error) {
 
 // finish ends what was measured and gives the connection back. It is called once, when the answer is over.
 func (c *call) finish(err error) {
-	now := c.h.now()
-	quiet := c.unwatch()
+	quiet, now := c.unwatch(), c.h.now()
 	if c.conn != nil {
 		if err == nil && c.clean && quiet && c.pumpedWhole() {
 			c.conn.up.pool.put(c.conn, now)
@@ -230,9 +230,11 @@ func (c *call) finish(err error) {
 	if c.span == nil {
 		return
 	}
-	c.h.duration.Observe(now.Sub(c.start))
-	if err != nil && c.span.Recording() {
-		c.span.SetText("error.type", sluice.ErrorOf(err).Code.String())
+	if c.head.status != 101 {
+		c.h.duration.Observe(now.Sub(c.start))
+	}
+	if c.span.Recording() {
+		c.describe(err)
 	}
 	c.span.End(err)
 }

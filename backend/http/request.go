@@ -55,7 +55,12 @@ func (c *call) loadShort() error {
 	if c.expect || b.Stream == nil || b.Size < 0 || b.Size > shortBody {
 		return nil
 	}
-	if _, err := b.Load(shortBody); err != nil {
+	size := b.Size
+	p, err := b.Load(shortBody)
+	if err == nil && int64(len(p)) != size {
+		err = errLength
+	}
+	if err != nil {
 		return requestFault(err)
 	}
 	return nil
@@ -89,12 +94,12 @@ func (c *call) appendRequest(dst []byte) ([]byte, error) {
 func (c *call) appendTarget(dst []byte) ([]byte, error) {
 	r, use := &c.x.Request, c.h.use
 	dst = append(append(dst, c.method()...), ' ')
-	if use.Path.IsZero() {
-		if len(r.Path) != 1 || r.Path[0] != '*' {
-			dst = append(dst, c.conn.up.base...)
-		}
-		dst = append(dst, r.Path...)
-	} else {
+	switch {
+	case use.Path.IsZero() && string(r.Path) == "*":
+		dst = append(dst, '*')
+	case use.Path.IsZero():
+		dst = append(append(dst, c.conn.up.base...), r.Path...)
+	default:
 		path, err := use.Path.AppendPath(append(dst, c.conn.up.base...), c.x)
 		if err != nil {
 			return dst, err

@@ -370,3 +370,45 @@ func TestTLS(t *testing.T) {
 		t.Error("an unknown authority answers a ping")
 	}
 }
+
+// TestEndStopsThePump ends an exchange that was answered while its client says nothing more.
+func TestEndStopsThePump(t *testing.T) {
+	t.Parallel()
+	url := rawUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		readHeadOf(r)
+		io.WriteString(c, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+		io.Copy(io.Discard, r)
+	})
+	s := openService(t, []string{url})
+	body, write := pipe()
+	x := request(nil, "POST", "/")
+	x.Request.Body.SetStream(body, -1)
+	if a := s.ask(x); a.status != 401 { // returns only when the pump is over
+		t.Errorf("%+v", a)
+	}
+	if _, err := write.Write([]byte("x")); err == nil {
+		t.Error("the body is still read")
+	}
+	if n := s.backend().upstreams[0].pool.open.Load(); n != 0 {
+		t.Errorf("%d connections are open", n)
+	}
+}
+
+// TestUpstreamTakesNothing has the upstream stop reading a body.
+func TestUpstreamTakesNothing(t *testing.T) {
+	t.Parallel()
+	end := make(chan struct{})
+	defer close(end)
+	url := rawUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) { readHeadOf(r); <-end })
+	s := openService(t, []string{url}, func(c *Config) { c.Timeouts.Header = 100 * time.Millisecond })
+	for _, inMemory := range []bool{true, false} {
+		x := request(nil, "POST", "/")
+		x.Request.Body.SetBytes(make([]byte, 64<<20))
+		if !inMemory {
+			x.Request.Body.SetStream(stream{Reader: bytes.NewReader(x.Request.Body.Bytes)}, -1)
+		}
+		if a := s.ask(x); a.status != 504 {
+			t.Errorf("in memory %t: %d %v", inMemory, a.status, a.err)
+		}
+	}
+}

@@ -30,7 +30,6 @@ func (c *call) tunnel(n int) error {
 	r.Header.Add("Connection", "Upgrade")
 	r.Header.Add("Upgrade", "websocket")
 	c.conn.skip(n)
-	c.describe()
 	c.open, c.shared = true, true
 	c.x.OnEnd(sluice.EnderFunc(func(_ *sluice.Exchange, o sluice.Outcome) { c.finish(o.Err) }))
 	r.Upgrade = c.join
@@ -60,26 +59,29 @@ func (c *call) join(client net.Conn) {
 type tunnel struct {
 	idle time.Duration
 	last atomic.Int64 // when something last came, in Unix nanoseconds of the system's clock
+	over atomic.Bool  // set once both directions are to end
 }
 
 // tunnelBuffer is small: a node may hold very many tunnels, and most messages in them are short.
 const tunnelBuffer = 8 << 10
 
+// copy copies one way until the end, which it passes on, or until either connection fails.
 func (t *tunnel) copy(dst, src net.Conn, early []byte) {
-	if _, err := dst.Write(early); len(early) > 0 && err != nil {
-		cut(dst, src)
+	if !t.write(dst, early) {
+		t.cut(dst, src)
 		return
 	}
 	p := make([]byte, tunnelBuffer)
 	for {
 		src.SetReadDeadline(time.Unix(0, t.last.Load()).Add(t.idle))
+		if t.over.Load() {
+			return
+		}
 		n, err := src.Read(p)
 		if n > 0 {
-			now := time.Now()
-			t.last.Store(now.UnixNano())
-			dst.SetWriteDeadline(now.Add(t.idle))
-			if _, err := dst.Write(p[:n]); err != nil {
-				cut(dst, src)
+			t.last.Store(time.Now().UnixNano())
+			if !t.write(dst, p[:n]) {
+				t.cut(dst, src)
 				return
 			}
 		}
@@ -90,21 +92,35 @@ func (t *tunnel) copy(dst, src net.Conn, early []byte) {
 		case isTimeout(err) && time.Since(time.Unix(0, t.last.Load())) < t.idle:
 			// The other direction was not silent.
 		default:
-			cut(dst, src)
+			t.cut(dst, src)
 			return
 		}
 	}
+}
+
+func (t *tunnel) write(dst net.Conn, p []byte) bool {
+	if len(p) == 0 {
+		return true
+	}
+	dst.SetWriteDeadline(time.Now().Add(t.idle))
+	if t.over.Load() {
+		return false
+	}
+	_, err := dst.Write(p)
+	return err == nil
+}
+
+// cut ends both directions: what still waits on either connection returns. over is set first, so that a deadline
+// which is set afterwards is seen to be of no more use.
+func (t *tunnel) cut(a, b net.Conn) {
+	t.over.Store(true)
+	past := time.Unix(1, 0)
+	a.SetDeadline(past)
+	b.SetDeadline(past)
 }
 
 // halfClose passes an end on, where the connection can do so.
 func halfClose(c net.Conn) bool {
 	h, ok := c.(interface{ CloseWrite() error })
 	return ok && h.CloseWrite() == nil
-}
-
-// cut ends both directions: reads that still wait on either connection return.
-func cut(a, b net.Conn) {
-	past := time.Unix(1, 0)
-	a.SetDeadline(past)
-	b.SetDeadline(past)
 }
