@@ -63,34 +63,40 @@ func (m *maker) planBackend(entry sluice.Entry[config.Backend]) {
 	plan.where = where
 }
 
-// oneBlock picks the one block of an entry and reports when there are none, several, or one of no known kind.
+// oneBlock picks the one block of an entry and reports when there are none, several, or some of no known kind.
 func (m *maker) oneBlock(path string, blocks []config.Block, what string, role sluice.Role) (config.Block, bool) {
-	ok := len(blocks) == 1
+	var known []config.Block
 	for _, b := range blocks {
-		if m.kind(role, b.Kind) == nil {
-			m.unknownKind(b, role)
-			ok = false
+		if m.kind(role, b.Kind) != nil {
+			known = append(known, b)
+			continue
 		}
+		m.unknownKind(b, role)
 	}
 	switch {
 	case len(blocks) == 0:
 		m.doc.Fault(path, fmt.Errorf("%s without a kind; want one of %s", what, strings.Join(m.kindNames(role), ", ")))
-	case len(blocks) > 1:
-		m.doc.Fault(blocks[1].Path, fmt.Errorf("%s has one kind, and %s stands here already", what, blocks[0].Kind))
+	case len(known) > 1:
+		m.doc.Fault(known[1].Path, fmt.Errorf("%s has one kind, and %s stands here already", what, known[0].Kind))
 	}
-	if !ok {
+	if len(known) != 1 {
 		return config.Block{}, false
 	}
-	return blocks[0], true
+	return known[0], true
 }
 
+// unknownKind says what an unknown key was most likely meant to be.
 func (m *maker) unknownKind(b config.Block, role sluice.Role) {
 	names := m.kindNames(role)
 	known := names
-	if role == sluice.BackendRole && strings.HasPrefix(b.Path, "endpoints.") {
+	inEndpoint := role == sluice.BackendRole && strings.HasPrefix(b.Path, "endpoints.")
+	switch {
+	case inEndpoint && m.kind(sluice.PolicyRole, b.Kind) != nil:
+		m.doc.Fault(b.Path, fmt.Errorf("%s is a policy; want it in the list under policies", b.Kind))
+		return
+	case inEndpoint:
 		known = append([]string{"route", "routes", "public", "input", "policies", "int64", "respond"}, names...)
-	}
-	if role == sluice.PolicyRole {
+	case role == sluice.PolicyRole:
 		known = append([]string{"use"}, names...)
 	}
 	if near := sluice.Nearest(b.Kind, known); near != "" {

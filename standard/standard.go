@@ -4,6 +4,7 @@ package standard
 import (
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/backend/http"
+	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
 	"github.com/sluiceapi/sluice/policy/bodylimit"
 	"github.com/sluiceapi/sluice/policy/compress"
@@ -24,6 +25,7 @@ func Kinds() []sluice.Kind {
 		timeout.Kind,
 
 		http.Kind,
+		sql.Kind,
 		static.Kind,
 	}
 }

@@ -1,0 +1,148 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluiceapi/sluice/standard"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 10 * time.Second
+
+// output is a buffer that may be read while it is written.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+	// grown is sent to, if there is room, after every write.
+	grown chan struct{}
+}
+
+func newOutput() *output { return &output{grown: make(chan struct{}, 1)} }
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, err := o.buf.Write(p)
+	select {
+	case o.grown <- struct{}{}:
+	default:
+	}
+	return n, err
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// await waits until the text has come n times.
+func (o *output) await(t *testing.T, text string, n int) {
+	t.Helper()
+	late := time.After(patience)
+	for strings.Count(o.String(), text) < n {
+		select {
+		case <-o.grown:
+		case <-late:
+			t.Fatalf("%q did not come %d times:\n%s", text, n, o)
+		}
+	}
+}
+
+func newTool(env map[string]string) (*tool, *output, *output) {
+	out, err := newOutput(), newOutput()
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	return &tool{kinds: standard.Kinds(), out: out, err: err, lookup: lookup}, out, err
+}
+
+// runTool runs a command line to its end.
+func runTool(t *testing.T, args ...string) (code int, out, err string) {
+	t.Helper()
+	tool, o, e := newTool(nil)
+	code = tool.run(context.Background(), args)
+	return code, o.String(), e.String()
+}
+
+func write(t *testing.T, file, text string) string {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// replace puts a file in the place of another in one step, as careful tools do.
+func replace(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.Rename(write(t, file+".new", text), file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serving is a running `sluice run`.
+type serving struct {
+	file    string
+	at      addresses
+	err     *output
+	signals chan os.Signal
+	code    chan int
+}
+
+// serve runs a config until the test ends.
+func serve(t *testing.T, text string) *serving {
+	t.Helper()
+	s := &serving{file: write(t, filepath.Join(t.TempDir(), "sluice.yaml"), text), signals: make(chan os.Signal, 1), code: make(chan int, 1)}
+	tool, _, err := newTool(nil)
+	s.err = err
+	started := make(chan addresses, 1)
+	tool.started = func(a addresses) { started <- a }
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		code := exitOK
+		if err := tool.serve(ctx, []string{s.file}, s.signals); err != nil {
+			code = exitFailed
+		}
+		s.code <- code
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-s.code
+	})
+	select {
+	case s.at = <-started:
+	case code := <-s.code:
+		s.code <- code
+		t.Fatalf("it did not start:\n%s", err)
+	case <-time.After(patience):
+		t.Fatalf("it did not start in time:\n%s", err)
+	}
+	return s
+}
+
+func (s *serving) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	return get(t, "http://"+s.at.HTTP+path)
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
