@@ -84,9 +84,7 @@ func (b *body) done(n int, err error) (int, error) {
 	case err != nil:
 		b.err = b.meaning(err)
 	}
-	if b.err != nil || b.http2 {
-		b.disarm()
-	}
+	b.disarm()
 	return n, b.err
 }
 
@@ -106,10 +104,9 @@ func (b *body) arm() {
 	b.w.SetReadDeadline(b.until)
 }
 
-// disarm takes the deadline back: HTTP/1.1 goes on reading after the body's end to see the client leave, and on
-// HTTP/2 a deadline ends the stream also while nobody reads.
+// disarm takes the deadline back on HTTP/2, where it ends the stream also while nobody reads.
 func (b *body) disarm() {
-	if !b.until.IsZero() {
+	if b.http2 && !b.until.IsZero() {
 		b.until = time.Time{}
 		b.w.SetReadDeadline(time.Time{})
 	}

@@ -273,25 +273,22 @@ func hangUp(w http.ResponseWriter) {
 	http.MaxBytesReader(w, io.NopCloser(strings.NewReader("long")), 0).Read(one[:])
 }
 
-// abort prepares the cutting off of an answer that net/http does when its handler panics: nothing is waited for. An
-// answer of HTTP/1.0 that ends with its connection must not seem whole, so that connection is reset.
+// abort cuts off an answer of HTTP/1.1 by closing the connection, without the notice by which TLS ends well. One of
+// HTTP/1.0 that ends with its connection would seem whole, so that connection is reset. On HTTP/2 net/http resets the
+// stream when its handler panics.
 func (c *call) abort() {
 	if c.http2 || c.tunnel != nil {
-		return
-	}
-	c.w.SetReadDeadline(past)
-	if c.r.ProtoMinor > 0 || !c.out {
 		return
 	}
 	conn, _, err := c.w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
 	}
-	s := socketOf(conn)
-	if tcp, ok := s.(interface{ SetLinger(int) error }); ok {
+	conn = socketOf(conn)
+	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok && c.r.ProtoMinor == 0 && c.out {
 		tcp.SetLinger(0)
 	}
-	s.Close()
+	conn.Close()
 }
 
 // socketOf is the connection below TLS and the counting of fresh ones.

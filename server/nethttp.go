@@ -68,8 +68,12 @@ func (e *netHTTP) serve(l net.Listener) {
 
 func (e *netHTTP) drain() { e.draining.Store(true) }
 
-// freshGrace is how long shutdown waits for the first request of connections that were taken just before it.
-const freshGrace = time.Second
+// freshGrace is how long shutdown waits for the first request of connections that were taken just before it, cutGrace
+// how long exchanges that were cut off may take to notice it.
+const (
+	freshGrace = time.Second
+	cutGrace   = time.Second
+)
 
 // shutdown first lets new connections send their request: net/http would close them with it unread.
 func (e *netHTTP) shutdown(ctx context.Context) error {
@@ -89,6 +93,9 @@ func (e *netHTTP) shutdown(ctx context.Context) error {
 	if err != nil {
 		e.server.Close()
 		e.flights.cut()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+		defer cancel()
+		e.flights.wait(end)
 	}
 	return err
 }

@@ -332,6 +332,34 @@ func TestHTTP2Rules(t *testing.T) {
 	}
 }
 
+func TestDrainSendsGoAway(t *testing.T) {
+	t.Parallel()
+	s := serve(t, plain, okHandler)
+	s.Drain()
+	conn := dial(t, address(s))
+	io.WriteString(conn, http2.ClientPreface)
+	f := http2.NewFramer(conn, conn)
+	var block bytes.Buffer
+	e := hpack.NewEncoder(&block)
+	for _, p := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}} {
+		e.WriteField(hpack.HeaderField{Name: p[0], Value: p[1]})
+	}
+	f.WriteSettings()
+	f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			t.Fatalf("no GOAWAY: %v", err)
+		}
+		if g, ok := frame.(*http2.GoAwayFrame); ok {
+			if g.ErrCode != http2.ErrCodeNo {
+				t.Errorf("GOAWAY with %v", g.ErrCode)
+			}
+			return
+		}
+	}
+}
+
 // http2Status sends one request as it stands and returns the status, or "" for a reset.
 func http2Status(t *testing.T, address string, fields []string) string {
 	t.Helper()

@@ -160,12 +160,14 @@ var bodyCases = []engineCase{
 	}},
 	{"a handler may take longer than the body's timeout", func(t *testing.T, e *engineTest) {
 		e.limits.BodyTimeout = 50 * time.Millisecond
+		rested := make(chan struct{})
 		e.serve(t, func(x *sluice.Exchange) error {
 			var first [1]byte
 			if _, err := x.Request.Body.Stream.Read(first[:]); err != nil {
 				return err
 			}
 			<-time.After(3 * e.limits.BodyTimeout)
+			close(rested)
 			rest, err := readAll(x)
 			if err != nil {
 				return err
@@ -176,7 +178,14 @@ var bodyCases = []engineCase{
 			}
 			return reply(x, string(first[:])+rest)
 		})
-		answer, body, err := e.do(t, e.request(t, "POST", "/", strings.NewReader("some text")))
+		in, out := io.Pipe()
+		go func() {
+			io.WriteString(out, "some ")
+			<-rested
+			io.WriteString(out, "text")
+			out.Close()
+		}()
+		answer, body, err := e.do(t, e.request(t, "POST", "/", in))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -201,7 +201,11 @@ var messageCases = []engineCase{
 		c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
 		answer, _ := c.answer(t, "POST")
 		wantStatus(t, answer, 401)
+		answered := time.Now()
 		c.closed(t)
+		if waited := time.Since(answered); waited > 3*time.Second {
+			t.Errorf("the connection was closed only after %v", waited)
+		}
 	}},
 }
 
@@ -241,6 +245,21 @@ var framingCases = []engineCase{
 		})
 	}},
 	{"a body whose chunks are none is refused also when nobody reads it", func(t *testing.T, e *engineTest) { chunks(t, e, ok) }},
+	{"after a refusal, what stands behind a body whose chunks are none is not answered", func(t *testing.T, e *engineTest) {
+		chunks(t, e, func(x *sluice.Exchange) error { return &sluice.Error{Code: sluice.BadRequest} })
+	}},
+	{"after a stream, what stands behind a body whose chunks are none is not answered", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.Response.Body.SetStream(parts(io.EOF, "some ", "text"), -1)
+			return nil
+		})
+		c := e.dial(t)
+		c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nabc\r\n0\r\n\r\nGET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+		p, _ := io.ReadAll(c.r)
+		if n := strings.Count(string(p), "HTTP/1.1 "); n != 1 {
+			t.Errorf("%d answers: %q", n, p)
+		}
+	}},
 }
 
 func chunks(t *testing.T, e *engineTest, h sluice.HandlerFunc) {
