@@ -1,0 +1,60 @@
+// Program prove holds Sluice to two claims from outside, as clients see it: that no request fails while its config is
+// reloaded or its process stopped, and that slow connections do not stop ordinary clients. It works in a temporary
+// folder and on free loopback ports, takes down all it set up when it ends, prints its figures last, and fails when a
+// claim does not hold.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+// claim is one thing that the program can be asked to prove.
+type claim struct {
+	name  string
+	about string
+	run   func(ctx context.Context, args []string) error
+}
+
+func claims() []claim {
+	return []claim{
+		{"reload", "1,000 reloads, and 20 stops, under load: no request fails", reload},
+		{"slow", "500 slow connections of each sort are cut off and do not stop ordinary clients", slow},
+	}
+}
+
+func main() {
+	// The signal that ends children with their parent hangs on a thread, so all children are started from this one.
+	runtime.LockOSThread()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "prove: interrupted")
+		os.Exit(130)
+	case errors.Is(err, flag.ErrHelp), err == nil:
+	default:
+		fmt.Fprintln(os.Stderr, "prove:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	var usage strings.Builder
+	usage.WriteString("usage: go run ./prove NAME [flags]; NAME -h tells the flags")
+	for _, c := range claims() {
+		if len(args) > 0 && args[0] == c.name {
+			return c.run(ctx, args[1:])
+		}
+		fmt.Fprintf(&usage, "\n  %-8s %s", c.name, c.about)
+	}
+	return errors.New(usage.String())
+}

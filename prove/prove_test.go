@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestQuantile(t *testing.T) {
+	t.Parallel()
+	y := newTally()
+	for i := 100; i > 0; i-- {
+		y.add(time.Duration(i), false, nil)
+	}
+	y.add(time.Hour, true, nil)
+	y.add(time.Hour, false, errors.New("x"))
+	c := y.take()
+	if c.served != 101 || c.failed != 1 {
+		t.Errorf("%d served, %d failed; want 101, 1", c.served, c.failed)
+	}
+	for q, want := range map[float64]time.Duration{0: 1, 0.5: 50, 0.99: 99, 1: 100} {
+		if got := c.quantile(q); got != want {
+			t.Errorf("quantile %v is %d, want %d", q, got, want)
+		}
+	}
+	if got := (counts{}).quantile(0.5); got != 0 {
+		t.Errorf("the quantile of nothing is %d", got)
+	}
+	if again := y.take(); again.served != 0 || again.fault("now") != nil {
+		t.Errorf("taken twice: %+v", again)
+	}
+}
+
+func TestFault(t *testing.T) {
+	t.Parallel()
+	y := newTally()
+	for range 9 {
+		y.add(0, false, errors.New("reset"))
+	}
+	err := y.take().fault("meanwhile")
+	if err == nil || strings.Count(err.Error(), "reset") != 5 || !strings.HasPrefix(err.Error(), "meanwhile: 9 of 9 requests failed") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestProcTexts(t *testing.T) {
+	t.Parallel()
+	if got, err := residentSize("Name:\tsluice\nVmRSS:\t   27648 kB\nThreads:\t9\n"); err != nil || got != 27<<20 {
+		t.Errorf("got %d, %v; want 27 MiB", got, err)
+	}
+	if _, err := residentSize("Name:\tsluice\n"); err == nil {
+		t.Error("found a size that is not there")
+	}
+	const metrics = "# TYPE go_goroutines gauge\ngo_goroutines_max 9\ngo_goroutines 1.6e+01\n"
+	if got, err := gauge(metrics, "go_goroutines"); err != nil || got != 16 {
+		t.Errorf("got %d, %v; want 16", got, err)
+	}
+	if _, err := gauge(metrics, "go_threads"); err == nil {
+		t.Error("found a series that is not there")
+	}
+}
+
+// Every change comes, and each gives another file.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	turn, seen, files := firstTurn(), map[change]int{}, map[string]bool{}
+	for range 100 {
+		var c change
+		turn, c = turn.next()
+		seen[c]++
+		files[turn.config("up:1", time.Second)] = true
+	}
+	for c := range changes {
+		if seen[c] != 20 {
+			t.Errorf("%s changes %d times in 100, want 20", c, seen[c])
+		}
+	}
+	if len(files) != 100 {
+		t.Errorf("%d files of 100 turns", len(files))
+	}
+}
+
+func TestMistakesSpoil(t *testing.T) {
+	t.Parallel()
+	file := firstTurn().config("up:1", time.Second)
+	for _, m := range mistakes("127.0.0.1:9") {
+		if m.spoil(file) == file {
+			t.Errorf("%s: the file is as before", m.name)
+		}
+	}
+}
+
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	j := newJournal()
+	j.add("reloaded 1", false)
+	from := j.length()
+	found := make(chan string)
+	go func() {
+		line, err := j.await(context.Background(), from, "reloaded")
+		if err != nil {
+			line = err.Error()
+		}
+		found <- line
+	}()
+	j.add("other", false)
+	j.add("reloaded 2", false)
+	if got := <-found; got != "reloaded 2" {
+		t.Errorf("got %q", got)
+	}
+	j.add("", true)
+	if _, err := j.await(context.Background(), j.length(), "reloaded"); err == nil {
+		t.Error("no error after the end")
+	}
+	if got := j.last(2); got != "other\nreloaded 2" {
+		t.Errorf("the last lines are %q", got)
+	}
+}
+
+func TestRising(t *testing.T) {
+	t.Parallel()
+	check := rising()
+	for _, step := range []struct {
+		n  int
+		ok bool
+	}{{1, true}, {2, true}, {2, true}, {1, false}} {
+		if err := check(answer{status: 200, body: generation(step.n)}); (err == nil) != step.ok {
+			t.Errorf("generation %d: %v", step.n, err)
+		}
+	}
+	if check(answer{status: 503, body: generation(9)}) == nil {
+		t.Error("a 503 passes")
+	}
+}
