@@ -12,7 +12,8 @@ help: ## List the targets
 .PHONY: test
 test: needs lint ## Install what is lacking and run every test
 	go test -race -timeout 15m ./...
-	go run ./cmd/sluice test examples
+	go run ./cmd/sluice test examples/gateway examples/shop
+	go run ./examples/embed test examples/embed
 
 .PHONY: lint
 lint: $(BIN)/staticcheck ## Formatting, go vet, staticcheck

@@ -3,6 +3,7 @@ package standard
 
 import (
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/function"
 	"github.com/sluiceapi/sluice/backend/http"
 	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
@@ -14,8 +15,9 @@ import (
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
-// Kinds are the kinds of the stock binary: policies, then backends, in the order of the reference.
-func Kinds() []sluice.Kind {
+// Kinds are the kinds of the stock binary: policies, then backends, in the order of the reference. functions are those
+// of a program that embeds Sluice, for the backend `function`.
+func Kinds(functions ...function.Function) []sluice.Kind {
 	return []sluice.Kind{
 		bodylimit.Kind,
 		compress.Kind,
@@ -24,6 +26,7 @@ func Kinds() []sluice.Kind {
 		ipfilter.Kind,
 		timeout.Kind,
 
+		function.Kind(functions...),
 		http.Kind,
 		sql.Kind,
 		static.Kind,
