@@ -97,9 +97,9 @@ func (c *call) answer(n int) error {
 	c.conn.skip(n)
 	switch h := &c.head; {
 	case h.bodiless(c.method()):
-		r.Body.SetBytes(nil)
 		// A body where there can be none would be read as the next answer.
-		c.clean = h.keeps() && (h.status != 204 || !h.chunked && h.length <= 0) && c.conn.start == c.conn.end
+		h.last = h.status == 204 && (h.chunked || h.length > 0)
+		c.answerCounted(0)
 	case h.chunked:
 		c.answerChunks()
 	case h.length >= 0:
@@ -110,8 +110,11 @@ func (c *call) answer(n int) error {
 	return nil
 }
 
+// answerCounted takes a short body whole when all of it is there, so that the connection is free at once. While the
+// request's body is still pumped the answer is always a stream: what is whole would say that nobody reads the
+// request any more.
 func (c *call) answerCounted(size int64) {
-	if buffered := c.conn.buffered(); size <= int64(len(buffered)) {
+	if buffered := c.conn.buffered(); size <= int64(len(buffered)) && !c.pumping() {
 		b := &c.x.Response.Body
 		b.SetBuffer(append(b.Buffer(), buffered[:size]...))
 		c.conn.skip(int(size))
@@ -122,9 +125,9 @@ func (c *call) answerCounted(size int64) {
 	c.stream(counted, size)
 }
 
-// answerChunks takes a short body in chunks whole when all of it is there, so that the connection is free at once.
+// answerChunks is answerCounted for a body in chunks.
 func (c *call) answerChunks() {
-	if !chunksEnd(c.conn.buffered()) {
+	if c.pumping() || !chunksEnd(c.conn.buffered()) {
 		c.stream(chunked, -1)
 		return
 	}

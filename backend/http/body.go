@@ -50,7 +50,7 @@ func (b *body) content(p []byte) (int, error) {
 	}
 	n, err := b.take(p)
 	if err == io.EOF {
-		b.head.old = true // the connection is at its end too
+		b.head.last = true
 	}
 	return n, err
 }

@@ -26,6 +26,8 @@ type head struct {
 	// length is what Content-Length says, -1 when there is none.
 	length  int64
 	chunked bool
+	// last is set when no other answer can follow on the connection, for what came behind this one.
+	last bool
 }
 
 // malformed is what an upstream sent that is no HTTP/1.1.
@@ -37,7 +39,7 @@ var errHeadTooLarge = fmt.Errorf("the answer's header is larger than %s", sluice
 
 // parse reads a head with the empty line that ends it.
 func (h *head) parse(b []byte) (err error) {
-	h.length, h.chunked = -1, false
+	h.length, h.chunked, h.last = -1, false, false
 	line, rest, err := cutLine(b)
 	if err != nil {
 		return err
@@ -129,7 +131,7 @@ func mayTrail(name []byte) bool {
 }
 
 // keeps tells whether the connection may serve another request after this answer.
-func (h *head) keeps() bool { return !h.old && !h.options.has("close") }
+func (h *head) keeps() bool { return !h.old && !h.last && !h.options.has("close") }
 
 // bodiless tells whether a final answer to the method has no body, whatever its fields say (RFC 9112, section 6.3).
 func (h *head) bodiless(method string) bool {

@@ -394,6 +394,32 @@ func TestEndStopsThePump(t *testing.T) {
 	}
 }
 
+// TestAnswerBesidePumpIsStreamed has whole answers come while the request's body is still read: whoever sends the
+// answer on must see that it is not over.
+func TestAnswerBesidePumpIsStreamed(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"} {
+		url := rawUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) {
+			readHeadOf(r)
+			io.WriteString(c, text)
+			io.Copy(io.Discard, r)
+		})
+		s := openService(t, []string{url})
+		body, _ := pipe()
+		x := request(nil, "POST", "/")
+		x.Endpoint = s.ep
+		x.Request.Body.SetStream(body, -1)
+		if err := s.handler.Serve(x); err != nil {
+			t.Fatal(err)
+		}
+		if x.Response.Body.Stream == nil {
+			t.Errorf("%q is no stream", text)
+		}
+		x.End(sluice.Outcome{})
+	}
+}
+
 // TestUpstreamTakesNothing has the upstream stop reading a body.
 func TestUpstreamTakesNothing(t *testing.T) {
 	t.Parallel()
