@@ -30,7 +30,7 @@ type port struct {
 	mu   sync.Mutex // guards what follows
 	spec spec
 	now  generation
-	on   bool // serve was called
+	on   bool // serve takes connections
 	all  sync.WaitGroup
 }
 
@@ -76,6 +76,9 @@ func (p *port) serve() error {
 	p.run(p.now)
 	p.mu.Unlock()
 	err := p.socket.accept()
+	p.mu.Lock()
+	p.on = false
+	p.mu.Unlock()
 	p.all.Wait()
 	return err
 }

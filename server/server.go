@@ -67,13 +67,13 @@ type Server struct {
 	config  Config
 	ports   map[string]*port // by scheme
 	serving bool
+	closing bool // set before running is waited for; nothing is added to it after
 
 	failed   chan error         // the first error of a port
 	stopped  chan struct{}      // closed when Shutdown is over
 	retiring context.Context    // ends when what is retired must end at once
 	cut      context.CancelFunc // ends retiring
 	running  sync.WaitGroup
-	shutdown bool // guarded by applying
 }
 
 // New makes a server; nothing is opened before Listen. log gets errors of the server and of handlers, once each.
@@ -160,9 +160,11 @@ func (s *Server) Addrs() (a Addrs) {
 // returns why. It is called once, after Listen.
 func (s *Server) Serve() error {
 	s.mu.Lock()
-	s.serving = true
+	s.serving = !s.closing
 	for _, p := range s.ports {
-		s.start(p)
+		if s.serving {
+			s.start(p)
+		}
 	}
 	s.mu.Unlock()
 	select {
@@ -195,7 +197,7 @@ func (s *Server) Apply(c Config) error {
 	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if s.shutdown {
+	if s.isClosing() {
 		return errors.New("server: it is shutting down and takes no new config")
 	}
 	fresh, changed, specs := map[string]spec{}, map[string]generation{}, c.specs()
@@ -264,6 +266,12 @@ func (s *Server) retire(old interface {
 	})
 }
 
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
 // Drain begins to drain: from now on every answer asks its client to leave (Connection: close, or GOAWAY), while
 // connections are still taken. Shutdown begins with it; a caller may do so earlier.
 func (s *Server) Drain() {
@@ -281,13 +289,12 @@ func (s *Server) Drain() {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if s.shutdown {
-		<-s.stopped
+	if s.isClosing() {
 		return nil
 	}
-	s.shutdown = true
 	defer context.AfterFunc(ctx, s.cut)()
 	s.mu.Lock()
+	s.closing = true
 	drain := s.config.Drain
 	errs := make(chan error, len(s.ports))
 	n := len(s.ports)

@@ -214,6 +214,15 @@ func TestApply(t *testing.T) {
 		t.Errorf("got %v and %v for an exchange of before", answer, err)
 	}
 
+}
+
+func TestApplyMovesTheAddress(t *testing.T) {
+	t.Parallel()
+	s := serve(t, plain, okHandler)
+	address := s.Addrs().HTTP.String()
+	c := plain
+	c.HTTP = address
+
 	// A config that cannot be had changes nothing.
 	bad := c
 	bad.HTTPS = &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2", Certificates: []server.Certificate{{Cert: "none", Key: "none"}}}
@@ -222,16 +231,15 @@ func TestApply(t *testing.T) {
 	}
 	ask(t, dial(t, address))
 
-	// Another address takes the first one's place.
-	moved := c
-	moved.HTTP, moved.Drain.Delay = "127.0.0.1:0", 0
+	moved := server.Config{Limits: limits, HTTPS: &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2",
+		Certificates: []server.Certificate{newAuthority(t).server(t, "a", "a.test")}}}
 	if err := s.Apply(moved); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Addrs().HTTP.String(); got == address {
-		t.Error("the address has not moved")
+	if s.Addrs().HTTP != nil {
+		t.Error("the address that is gone is still told")
 	}
-	ask(t, dial(t, s.Addrs().HTTP.String()))
+	ask(t, tls.Client(dial(t, s.Addrs().HTTPS.String()), &tls.Config{InsecureSkipVerify: true}))
 	for end := time.Now().Add(20 * time.Second); ; {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
