@@ -35,8 +35,12 @@ reference: ## Make docs/reference.md and the editor's schema anew
 	go run ./cmd/sluice schema > docs/sluice.schema.json.new && mv docs/sluice.schema.json.new docs/sluice.schema.json
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for a while (FUZZTIME=1m)
-	test/fuzz.sh $${FUZZTIME:-1m}
+fuzz: ## A minute each for the parsers of configs, routes, references, queries and cursors
+	test/fuzz.sh $${FUZZTIME:-1m} FuzzLoad FuzzRouter FuzzReference FuzzQueryValue FuzzCursor
+
+.PHONY: fuzz-all
+fuzz-all: ## Every fuzz target, for FUZZTIME (20s)
+	test/fuzz.sh $${FUZZTIME:-20s}
 
 .PHONY: tour
 tour: ## Walk the parts of a scalable API on a running Sluice
