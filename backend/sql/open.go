@@ -70,8 +70,12 @@ func (b *backend) make(env *sluice.Env, w *Where) error {
 			return err
 		}
 	}
+	if w.Seed == "" {
+		return b.runSchema(ctx, w)
+	}
+	// A seed may write for longer than others wait for the file, so it has a lock of its own.
 	return b.db.Alone(ctx, func() error {
-		if err := b.runSchema(ctx, w); err != nil || w.Seed == "" {
+		if err := b.runSchema(ctx, w); err != nil {
 			return err
 		}
 		return b.seed(ctx, env, string(w.Seed))

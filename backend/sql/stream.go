@@ -107,35 +107,42 @@ type stream struct {
 	conn  *sqlite.Conn
 	rows  *sqlite.Rows
 	timer *time.Timer
-	part  []byte // read and not yet taken is part[taken:]
+	last  time.Time // when the client read last
+	part  []byte    // read and not yet taken is part[taken:]
 	taken int
 	err   error // what Read gives when part is taken
 }
 
 func (h *list) stream(x *sluice.Exchange, c *sqlite.Conn, r *sqlite.Rows, start []byte, call call) {
-	s := &stream{list: h, x: x, call: call, conn: c, rows: r}
+	s := &stream{list: h, x: x, call: call, conn: c, rows: r, last: h.watch.now()}
 	s.part = append(make([]byte, 0, len(start)+4<<10), start...)
 	s.timer = time.AfterFunc(s.patience(), s.giveUp)
 	setJSON(x, start) // its memory stays with the exchange
 	x.Response.Body.SetStream(s, -1)
 }
 
-// patience is how long the client may take until its next read.
+// patience is how long the client may still take until its next read.
 func (s *stream) patience() time.Duration {
-	if d := s.x.Deadline; !d.IsZero() {
-		return max(0, min(stall, d.Sub(s.call.watch.now())))
+	until := s.last.Add(stall)
+	if d := s.x.Deadline; !d.IsZero() && d.Before(until) {
+		until = d
 	}
-	return stall
+	return until.Sub(s.list.watch.now())
 }
 
 // giveUp takes the connection from a client that does not read.
 func (s *stream) giveUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn != nil {
-		s.part, s.taken = nil, 0
-		s.finish(errStall)
+	if s.conn == nil {
+		return
 	}
+	if left := s.patience(); left > 0 { // it has read since the timer went off
+		s.timer.Reset(left)
+		return
+	}
+	s.part, s.taken = nil, 0
+	s.finish(errStall)
 }
 
 // Read gives what is read of the rows, and reads on when that is taken.
@@ -153,7 +160,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	n := copy(p, s.part[s.taken:])
 	s.taken += n
 	if s.conn != nil {
-		s.timer.Reset(s.patience())
+		s.last = s.list.watch.now()
 	}
 	return n, nil
 }

