@@ -1,0 +1,57 @@
+// Program tour walks the thirteen parts of a scalable API on a running Sluice and prints, for each part that is there,
+// evidence that it has measured just now. It builds Sluice, serves the examples from a temporary folder on free
+// loopback ports, takes down all it set up when it ends, and fails when a part does not do what it claims.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+)
+
+// parts are the thirteen, in their order. A part that is added has a file of its own, and its function here.
+func parts() []part {
+	return []part{
+		{name: "stateless nodes"},
+		{name: "nodes behind a balancer"},
+		{name: "caching with Redis"},
+		{name: "the gateway", show: gateway},
+		{name: "gRPC between services"},
+		{name: "read replicas"},
+		{name: "sharding"},
+		{name: "connection pooling"},
+		{name: "message queues"},
+		{name: "OpenTelemetry", show: traces},
+		{name: "Prometheus, Grafana", show: metrics},
+		{name: "rate limits"},
+		{name: "JWT and mutual TLS"},
+	}
+}
+
+func main() {
+	// The signal that ends children with their parent hangs on a thread, so all children are started from this one.
+	runtime.LockOSThread()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	err := run(ctx)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "tour: interrupted")
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "tour:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	s, err := newSite(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return walk(ctx, s, parts(), os.Stdout)
+}

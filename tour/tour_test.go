@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWalk(t *testing.T) {
+	t.Parallel()
+	all := []part{
+		{name: "one"},
+		{name: "two", show: func(context.Context, *site) ([]string, error) { return []string{"first", "second"}, nil }},
+		{name: "three", show: func(context.Context, *site) ([]string, error) { return []string{"half"}, errors.New("broken") }},
+	}
+	var got strings.Builder
+	err := walk(context.Background(), nil, all, &got)
+	want := ` 1  one                      not yet
+ 2  two                      first
+                             second
+ 3  three                    half
+                             FAILED
+
+1/3
+missing: one
+`
+	if got.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.String(), want)
+	}
+	if err == nil || err.Error() != "three: broken" {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestThirteen(t *testing.T) {
+	t.Parallel()
+	if n := len(parts()); n != 13 {
+		t.Errorf("%d parts, want 13", n)
+	}
+	for i, p := range parts() {
+		if len("13  ")+len(p.name) > nameWidth {
+			t.Errorf("part %d: %q is too long for its column", i+1, p.name)
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	got := strings.Join(wrap([]string{"aa bb", "cc", "dd", "a long one", "e"}, 10), "|")
+	if want := "aa bb, cc,|dd,|a long one,|e"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if lines := wrap(nil, 10); lines != nil {
+		t.Errorf("nothing became %q", lines)
+	}
+}
+
+func TestParseSeries(t *testing.T) {
+	t.Parallel()
+	got, err := parseSeries("# TYPE a counter\na{b=\"c d\",e=\"}\"} 3 1700000000\nf 1.5\n\n")
+	if err != nil || len(got) != 2 || got[`a{b="c d",e="}"}`] != 3 || got["f"] != 1.5 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, bad := range []string{"a", "a x", `a{b="c"}`} {
+		if got, err := parseSeries(bad); err == nil {
+			t.Errorf("%q: got %v, want an error", bad, got)
+		}
+	}
+}
+
+func TestHistogram(t *testing.T) {
+	t.Parallel()
+	h := histogramOf(series{
+		`api_request_duration_seconds_bucket{endpoint="x",le="+Inf"}`:  110,
+		`api_request_duration_seconds_bucket{endpoint="x",le="0.002"}`: 100,
+		`api_request_duration_seconds_bucket{endpoint="x",le="0.001"}`: 60,
+		`api_request_duration_seconds_bucket{endpoint="y",le="0.001"}`: 9,
+	}, "x")
+	h = h.minus(histogram{{0.001, 10}, {0.002, 10}, {math.Inf(1), 10}})
+	for q, want := range map[float64]time.Duration{0.25: 500 * time.Microsecond, 0.5: time.Millisecond, 0.7: 1500 * time.Microsecond, 0.99: 2 * time.Millisecond} {
+		if got := h.quantile(q); (got - want).Abs() > time.Microsecond {
+			t.Errorf("quantile %v is %s, want %s", q, got, want)
+		}
+	}
+	if got := h.least(0.7); got != time.Millisecond {
+		t.Errorf("the least is %s, want 1ms", got)
+	}
+	if got := (histogram{}).quantile(0.5) + (histogram{{math.Inf(1), 0}}).quantile(0.5); got != 0 {
+		t.Errorf("the median of nothing is %s", got)
+	}
+}
+
+// field is a length-delimited field of protobuf.
+func field(number int, text string) string {
+	return string(binary.AppendUvarint([]byte{byte(number<<3 | 2)}, uint64(len(text)))) + text
+}
+
+func fixed(number int, value uint64) string {
+	return string(binary.LittleEndian.AppendUint64([]byte{byte(number<<3 | 1)}, value))
+}
+
+func TestReadSpans(t *testing.T) {
+	t.Parallel()
+	one := field(1, "\x01\x02") + field(2, "\x03") + field(4, "\x04") + field(5, "GET /") + "\x30\x02" + fixed(7, 100) + fixed(8, 350)
+	message := field(1, field(1, "resource")+field(2, field(1, "scope")+field(2, one)+field(2, "")))
+	got, err := readSpans([]byte(message))
+	want := span{trace: "0102", id: "03", parent: "04", name: "GET /", took: 250}
+	if err != nil || len(got) != 2 || got[0] != want {
+		t.Errorf("got %+v, %v; want %+v first", got, err, want)
+	}
+	for cut := 1; cut < len(message); cut++ {
+		if _, err := readSpans([]byte(message[:cut])); err == nil {
+			t.Errorf("no error though it ends after %d bytes", cut)
+		}
+	}
+}
