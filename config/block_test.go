@@ -245,3 +245,31 @@ func TestPlacesInText(t *testing.T) {
 		}
 	}
 }
+
+func TestTagsThatSayNothingPanic(t *testing.T) {
+	t.Parallel()
+	for name, into := range map[string]any{
+		"option": &struct {
+			A string `yaml:"a,omitempty"`
+		}{},
+		"pointer": &struct {
+			A *int `yaml:"a" default:"1"`
+		}{},
+		"map": &struct {
+			A map[string]int `yaml:"a"`
+		}{},
+		"default": &struct {
+			A int `yaml:"a" default:"x"`
+		}{},
+	} {
+		_, b := backend(t, "{}")
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			b.Fill(into)
+		}()
+	}
+}

@@ -91,6 +91,7 @@ func (l *layout) collect(t reflect.Type, index []int) {
 	}
 }
 
+// newField reads the tags of one field. What they say wrongly is a mistake in the program, and panics.
 func newField(sf reflect.StructField, tag string, index []int) field {
 	name, options, _ := strings.Cut(tag, ",")
 	f := field{
@@ -111,7 +112,13 @@ func newField(sf reflect.StructField, tag string, index []int) field {
 			f.bare = true
 		case "rest":
 			f.rest = true
+		case "":
+		default:
+			panic("config: the field " + sf.Name + " has the unknown option " + option)
 		}
+	}
+	if sf.Type.Kind() == reflect.Pointer && f.fallback != "" {
+		panic("config: the field " + sf.Name + " is a pointer, nil when it is not given, and so has no default")
 	}
 	return f
 }
