@@ -35,7 +35,8 @@ type Exchange struct {
 	// Start is when the first byte of the request was read.
 	Start time.Time
 	// Deadline is when the exchange must be over, streams included; the zero time when there is none. A policy may
-	// bring it forward, and put it back after next has returned.
+	// bring it forward before next. One that tries again may put it back in between, when nothing of the try before
+	// reads the request's body any more: whoever reads it looks at the deadline.
 	Deadline time.Time
 	// Span is the step of a trace that is going on; nil when traces are off.
 	Span Span

@@ -3,8 +3,6 @@ package admin
 
 import (
 	"log/slog"
-	"net"
-	"net/netip"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
@@ -85,18 +83,4 @@ func (a *admin) get(x *sluice.Exchange, serve sluice.HandlerFunc) error {
 	x.Response.Header.Set("Cache-Control", "no-store")
 	x.Response.Header.Set("X-Content-Type-Options", "nosniff")
 	return serve(x)
-}
-
-// Public tells whether others than this machine may reach an address to listen at. A name other than localhost
-// counts as public, since only a resolver knows.
-func Public(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return true
-	}
-	if host == "localhost" {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return err != nil || !ip.IsLoopback()
 }

@@ -157,19 +157,6 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestPublic(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]bool{
-		"127.0.0.1:9901": false, "127.8.8.8:0": false, "localhost:9901": false, "[::1]:9901": false, "[::ffff:127.0.0.1]:1": false,
-		":9901": true, "0.0.0.0:9901": true, "[::]:9901": true, "10.0.0.7:9901": true, "node.example:9901": true,
-		"localhost.example:1": true, "": true, "9901": true,
-	} {
-		if got := admin.Public(address); got != want {
-			t.Errorf("%q: public is %t", address, got)
-		}
-	}
-}
-
 func TestNamedProfiles(t *testing.T) {
 	t.Parallel()
 	h := setup(admin.Health{}, nil)

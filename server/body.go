@@ -30,6 +30,8 @@ type body struct {
 
 	mu       sync.Mutex // guards what follows; never held while reading
 	read     bool       // Read was called
+	reading  bool       // Read is going on
+	cut      bool       // Close has ended a Read, and the connection with it
 	received int64
 	err      error // what Read returns from now on
 }
@@ -48,10 +50,12 @@ var (
 
 // Read reads what has arrived, and waits no longer than BodyTimeout and the exchange's deadline for it.
 func (b *body) Read(p []byte) (int, error) {
-	if err := b.begin(); err != nil || len(p) == 0 {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := b.begin(); err != nil {
 		return 0, err
 	}
-	b.arm()
 	if b.limit > 0 {
 		p = p[:min(int64(len(p)), b.limit-b.received+1)]
 	}
@@ -62,7 +66,10 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) begin() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.read = true
+	if b.read = true; b.err == nil {
+		b.reading = true
+		b.arm()
+	}
 	return b.err
 }
 
@@ -70,6 +77,7 @@ func (b *body) begin() error {
 func (b *body) done(n int, err error) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.reading = false
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -129,12 +137,16 @@ func (b *body) meaning(err error) error {
 	return sluice.Errorf(sluice.BadRequest, err, "the body's framing is not that of HTTP")
 }
 
-// Close has Read return an error from now on.
+// Close has Read return an error from now on, also one that waits for the client in another goroutine.
 func (b *body) Close(error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil {
 		b.err = errBodyClosed
+	}
+	if b.reading {
+		b.cut = true
+		b.w.SetReadDeadline(time.Now())
 	}
 }
 
@@ -149,7 +161,7 @@ func (b *body) ended() bool {
 func (b *body) failed() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.err != nil && b.err != io.EOF && b.err != errBodyClosed && b.err != b.errLong
+	return b.cut || b.err != nil && b.err != io.EOF && b.err != errBodyClosed && b.err != b.errLong
 }
 
 // asleep tells whether the client still waits to be asked for the body.

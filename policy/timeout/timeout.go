@@ -42,17 +42,11 @@ type handler struct {
 	next  sluice.Handler
 }
 
-// Serve brings the deadline forward. It stays there for a streamed answer; after an error it goes back to what it
-// was, for a policy above that tries again.
+// Serve brings the deadline forward. It stays there: a streamed answer, or a request's body that is still read, falls
+// under it too.
 func (h *handler) Serve(x *sluice.Exchange) error {
-	before, mine := x.Deadline, h.now().Add(h.after)
-	if !before.IsZero() && before.Before(mine) {
-		return h.next.Serve(x)
+	if mine := h.now().Add(h.after); x.Deadline.IsZero() || mine.Before(x.Deadline) {
+		x.Deadline = mine
 	}
-	x.Deadline = mine
-	err := h.next.Serve(x)
-	if err != nil {
-		x.Deadline = before
-	}
-	return err
+	return h.next.Serve(x)
 }
