@@ -51,10 +51,10 @@ type dialError struct{ err error }
 func (e *dialError) Error() string { return "connecting: " + e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
-// refused tells that nobody listens any more.
+// refused tells that nobody listens any more: no connection was made, so nothing was sent.
 func refused(err error) bool {
 	_, dialing := errors.AsType[*dialError](err)
-	return dialing && errors.Is(err, syscall.ECONNREFUSED)
+	return dialing && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET))
 }
 
 // do sends a request and reads the whole answer. An answer that ends before its framing says so is an error.

@@ -45,8 +45,8 @@ func metrics(ctx context.Context, s *site) ([]string, error) {
 	}
 	return []string{
 		fmt.Sprintf("/metrics: %d series; sent %d + %d, api_requests_total +%d +%d", len(after), good, bad, good, bad),
-		fmt.Sprintf("p99 by the histogram %s, in its bucket above %s; the client's %s",
-			milliseconds(h.quantile(0.99)), milliseconds(h.least(0.99)), milliseconds(w.quantile(0.99))),
+		fmt.Sprintf("p99 %s by the histogram, whose bucket starts at %s; client: %s",
+			milliseconds(h.quantile(0.99)), h.least(0.99), milliseconds(w.quantile(0.99))),
 		"a dashboard for Grafana is not yet there",
 	}, nil
 }
