@@ -108,11 +108,16 @@ func (t *tool) root() *cobra.Command {
 	return root
 }
 
-// load reads a config; files default to sluice.yaml.
-func (t *tool) load(files []string) *config.Document {
+// orDefault is what a command line without files means.
+func orDefault(files []string) []string {
 	if len(files) == 0 {
-		files = []string{"sluice.yaml"}
+		return []string{"sluice.yaml"}
 	}
+	return files
+}
+
+// load reads a config.
+func (t *tool) load(files []string) *config.Document {
 	return config.Load(files, config.Options{Lookup: t.lookup})
 }
 

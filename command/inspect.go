@@ -31,7 +31,7 @@ database in memory that the migrations have been applied to.
 
 The first FILE is the base, the others are laid over it; without any it is
 sluice.yaml.`,
-		RunE: func(cmd *cobra.Command, files []string) error { return t.check(cmd.Context(), files, online) },
+		RunE: func(cmd *cobra.Command, files []string) error { return t.check(cmd.Context(), orDefault(files), online) },
 	}
 	c.Flags().BoolVar(&online, "online", false, "also ask every backend whether it answers")
 	return c
@@ -76,7 +76,7 @@ func (t *tool) routesCommand() *cobra.Command {
 		Use:   "routes [FILE…]",
 		Short: "List what a config serves",
 		RunE: func(_ *cobra.Command, files []string) error {
-			doc := t.load(files)
+			doc := t.load(orDefault(files))
 			node, err := build.Make(doc, build.Options{Kinds: t.kinds, Dry: true}, nil)
 			if err != nil {
 				return t.mistakes(err)

@@ -24,7 +24,7 @@ them, up applies what is pending, down takes back the last one.`,
 		Args:      cobra.MinimumNArgs(1),
 		ValidArgs: []string{"status", "up", "down"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.migrate(cmd.Context(), args[0], args[1:], backend)
+			return t.migrate(cmd.Context(), args[0], orDefault(args[1:]), backend)
 		},
 	}
 	c.Flags().StringVar(&backend, "backend", "", "only this backend; needed for down where there are several")
@@ -101,6 +101,8 @@ func step(ctx context.Context, m sluice.Migrator, what string) ([]sluice.Migrati
 
 func state(what string, m sluice.Migration) string {
 	switch {
+	case what == "up":
+		return "applied"
 	case what == "down":
 		return "taken back"
 	case m.Applied.IsZero():

@@ -33,7 +33,7 @@ stops at once.`,
 			signals := make(chan os.Signal, 1)
 			signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 			defer signal.Stop(signals)
-			return t.serve(cmd.Context(), files, signals)
+			return t.serve(cmd.Context(), orDefault(files), signals)
 		},
 	}
 }
