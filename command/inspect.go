@@ -31,7 +31,9 @@ database in memory that the migrations have been applied to.
 
 The first FILE is the base, the others are laid over it; without any it is
 sluice.yaml.`,
-		RunE: func(cmd *cobra.Command, files []string) error { return t.check(cmd.Context(), orDefault(files), online) },
+		RunE: func(cmd *cobra.Command, files []string) error {
+			return t.check(cmd.Context(), orDefault(files), online)
+		},
 	}
 	c.Flags().BoolVar(&online, "online", false, "also ask every backend whether it answers")
 	return c
