@@ -130,7 +130,7 @@ func (c *Case) setUp(line string) error {
 	case "node":
 		c.Nodes = append(c.Nodes, value)
 	default:
-		return fmt.Errorf("unknown setting %q; want config:, env: or node:", key)
+		return fmt.Errorf("unknown setting %q; want one of config, env and node", key)
 	}
 	return nil
 }

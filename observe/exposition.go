@@ -10,7 +10,7 @@ import (
 // ContentType is the form of metrics that a reader with that Accept field gets: OpenMetrics, Prometheus' protobuf
 // or its text. Native histograms are in the protobuf only.
 func (m *Metrics) ContentType(accept string) string {
-	return string(expfmt.NegotiateIncludingOpenMetrics(http.Header{"Accept": {accept}}))
+	return string(expfmt.NegotiateAccept(http.Header{"Accept": {accept}}, expfmt.DefaultOpenMetricsAcceptedFormats()...))
 }
 
 // Expose writes all series in a form from ContentType. What can be collected is written also when something cannot,
