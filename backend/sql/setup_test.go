@@ -151,7 +151,7 @@ func (n *node) wants(h sluice.Handler, body, want string) {
 	if err != nil {
 		n.t.Error(err)
 	} else if got != want {
-		n.t.Errorf("answered %s\nwant     %s", got, want)
+		n.t.Errorf("answered %.500s\nwant     %.500s", got, want)
 	}
 }
 
@@ -162,7 +162,7 @@ func (n *node) fails(h sluice.Handler, body string, code sluice.Code, message st
 	e := &sluice.Error{}
 	switch {
 	case err == nil:
-		n.t.Errorf("answered %s; want %s", got, code)
+		n.t.Errorf("answered %.200s; want %s", got, code)
 	case !errors.As(err, &e):
 		n.t.Errorf("the error is %v; want a *sluice.Error", err)
 	case e.Code != code || e.Message != message:

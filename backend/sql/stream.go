@@ -99,9 +99,9 @@ var (
 // stream is a long answer. It holds its connection until the last row is read, the client has left, or reads nothing
 // for too long.
 type stream struct {
-	list *list
-	x    *sluice.Exchange
-	call call
+	list     *list
+	call     call
+	deadline time.Time
 
 	mu    sync.Mutex // guards all below: the timer ends a stream between two reads
 	conn  *sqlite.Conn
@@ -114,9 +114,11 @@ type stream struct {
 }
 
 func (h *list) stream(x *sluice.Exchange, c *sqlite.Conn, r *sqlite.Rows, start []byte, call call) {
-	s := &stream{list: h, x: x, call: call, conn: c, rows: r, last: h.watch.now()}
+	s := &stream{list: h, call: call, deadline: x.Deadline, conn: c, rows: r, last: h.watch.now()}
 	s.part = append(make([]byte, 0, len(start)+4<<10), start...)
+	s.mu.Lock() // the timer may go off at once
 	s.timer = time.AfterFunc(s.patience(), s.giveUp)
+	s.mu.Unlock()
 	setJSON(x, start) // its memory stays with the exchange
 	x.Response.Body.SetStream(s, -1)
 }
@@ -124,8 +126,8 @@ func (h *list) stream(x *sluice.Exchange, c *sqlite.Conn, r *sqlite.Rows, start 
 // patience is how long the client may still take until its next read.
 func (s *stream) patience() time.Duration {
 	until := s.last.Add(stall)
-	if d := s.x.Deadline; !d.IsZero() && d.Before(until) {
-		until = d
+	if !s.deadline.IsZero() && s.deadline.Before(until) {
+		until = s.deadline
 	}
 	return until.Sub(s.list.watch.now())
 }

@@ -149,9 +149,8 @@ func TestStreamLeft(t *testing.T) {
 	t.Parallel()
 	n := setup(t, func(w *Where) { w.Readers = 2 })
 	h := n.must("GET /x", &Use{Query: query(t, numbers)})
-	slow := exchange(`{"n": 100000}`)
-	slow.Deadline = time.Now().Add(500 * time.Millisecond)
-	if err := h.Serve(slow); err != nil {
+	held := exchange(`{"n": 100000}`)
+	if err := h.Serve(held); err != nil {
 		t.Fatal(err)
 	}
 	n.fails(h, `{"n": 100000}`, sluice.Unavailable, "too many long answers are being read")
@@ -159,17 +158,18 @@ func TestStreamLeft(t *testing.T) {
 	if got, err := run(h, exchange(`{"n": 3000}`)); err != nil || !strings.HasSuffix(got, "]") {
 		t.Errorf("an answer of %d bytes was not kept in memory: %v", len(got), err)
 	}
+	held.End(sluice.Outcome{Err: errors.New("the client left")})
+	slow := exchange(`{"n": 100000}`)
+	slow.Deadline = time.Now().Add(500 * time.Millisecond)
+	if err := h.Serve(slow); err != nil {
+		t.Fatal(err)
+	}
 	b := n.opened.Backend.(*backend)
 	b.long <- struct{}{} // waits until the deadline has taken the connection
 	<-b.long
 	if _, err := io.ReadAll(slow.Response.Body.Stream); err == nil {
 		t.Error("the answer of a client that was too slow ended as if it were whole")
 	}
-	left := exchange(`{"n": 100000}`)
-	if err := h.Serve(left); err != nil {
-		t.Fatal(err)
-	}
-	left.End(sluice.Outcome{Err: errors.New("the client left")})
 	slow.End(sluice.Outcome{})
 	if used := b.db.Stats().InUse; used != 0 || len(b.long) != 0 {
 		t.Errorf("%d readers in use, %d lent; want none", used, len(b.long))

@@ -135,3 +135,48 @@ func TestTXTogether(t *testing.T) {
 	}
 	n.wants(n.must("GET /x", &Use{Query: query(t, "SELECT quantity, (SELECT sum(total) FROM sales) AS total FROM stock WHERE sku = 'a'"), Returns: "one"}), "", `{"quantity":0,"total":2100}`)
 }
+
+// TestTXAgain shares commits with transactions that cannot be committed, so that others run again: each of those answers
+// with what it did in the end, and did it once.
+func TestTXAgain(t *testing.T) {
+	t.Parallel()
+	n := setup(t, func(w *Where) {
+		w.Schema = shop + `CREATE TABLE IF NOT EXISTS gifts (sale INTEGER REFERENCES sales (id) DEFERRABLE INITIALLY DEFERRED);`
+	})
+	b := n.opened.Backend.(*backend)
+	bad := n.must("POST /bad", &Use{TX: []Step{{Query: query(t, "INSERT INTO gifts VALUES (-1) RETURNING sale"), As: "gift"}}})
+	good := n.must("POST /good", &Use{TX: []Step{
+		{Query: query(t, "UPDATE stock SET quantity = quantity + 1 WHERE sku = 'a' RETURNING quantity"), As: "now"},
+		{Query: query(t, "INSERT INTO sales (sku, total) VALUES ('a', $now.quantity) RETURNING total"), As: "sold"},
+	}})
+	single := n.must("POST /single", &Use{Query: query(t, "UPDATE stock SET quantity = quantity + 1 WHERE sku = 'b' RETURNING quantity"), Returns: "one"})
+	var mu sync.Mutex
+	totals := make(map[string]bool)
+	rounds := 0
+	for b.db.Stats().Again == 0 || rounds < 20 {
+		rounds++
+		var wait sync.WaitGroup
+		for i := range 12 {
+			wait.Go(func() {
+				if i%4 == 0 {
+					n.fails(bad, "", sluice.Unprocessable, "it refers to something that is not there, or something that is there refers to it")
+					return
+				}
+				h := good
+				if i%4 == 1 {
+					h = single
+				}
+				got, err := run(h, exchange(""))
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil || totals[got] {
+					t.Errorf("%s, %v: it failed, or came twice", got, err)
+				}
+				totals[got] = true
+			})
+		}
+		wait.Wait()
+	}
+	n.wants(n.must("GET /x", &Use{Query: query(t, "SELECT (SELECT count(*) FROM sales) AS sales, (SELECT count(*) FROM gifts) AS gifts, sum(quantity) AS quantity FROM stock"), Returns: "one"}), "",
+		fmt.Sprintf(`{"sales":%d,"gifts":0,"quantity":%d}`, 6*rounds, 10+9*rounds))
+}
