@@ -20,7 +20,7 @@ type upstream struct {
 const (
 	greeting       = `{"from":"upstream"}`
 	downloadPieces = 60
-	downloadPause  = 50 * time.Millisecond
+	downloadPause  = 25 * time.Millisecond
 )
 
 // piece is a part of the download, of a length that fits nothing else.
