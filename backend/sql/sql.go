@@ -64,16 +64,16 @@ type Use struct {
 	// which undoes a write. count: `{"count": n}`, the rows that were changed or, of a read, the number that it gives.
 	// none: 204 without a body. Left out, it is many for a statement that gives rows, and count for another.
 	Returns string `yaml:"returns" enum:"one,many,count,none"`
-	// Answers the rows page by page.
+	// Gives the rows in pages: `{"items": [...], "next": "..."}`. The client gives `next` back as the query parameter
+	// `cursor` and gets the rows behind it; at the end `next` is null. A page is found by its key, not by counting, so it
+	// costs the same however far behind it stands, and rows that come or go meanwhile shift nothing.
 	Page *Page `yaml:"page"`
 	// Statements that run one after the other in one transaction: all of them, or none. The answer is the last result
 	// kept with `as`, or 204 where there is none.
 	TX []Step `yaml:"tx"`
 }
 
-// Page gives the rows of a query in pages: `{"items": [...], "next": "..."}`. The client gives `next` back as the query
-// parameter `cursor` and gets the rows behind it; at the end `next` is null. A page is found by its key, not by counting,
-// so it costs the same however far behind it stands, and rows that come or go meanwhile shift nothing.
+// Page says how the rows of a query are cut into pages.
 type Page struct {
 	// The columns of the result that order it, such as `[created_at desc, id desc]`. Together they must be unique: end
 	// with a column that is. An index in this order keeps pages fast; where none serves, the log says so at start. NULLs

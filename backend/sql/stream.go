@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"sync"
@@ -205,8 +206,8 @@ func (s *stream) Close(why error) {
 		return
 	}
 	s.part, s.taken = nil, 0
-	if why == nil {
-		why = errEnded
+	if _, known := errors.AsType[*sluice.Error](why); !known {
+		why = &sluice.Error{Code: sluice.ClientLeft, Err: cmp.Or(why, errEnded)}
 	}
 	s.finish(why)
 }
