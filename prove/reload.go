@@ -68,28 +68,19 @@ func reload(ctx context.Context, args []string) error {
 	return errors.Join(r.verdict(), e.verdict())
 }
 
-// roles are the sixteen clients.
-func roles(generations func() func(answer) error) []role {
+// roles are the sixteen clients. Checks that remember are made for each client.
+func roles() (all []role) {
 	file := download()
 	body := file[:10_007]
-	asked := func(r role, n int) (all []role) {
-		for range n {
-			if r.check == nil {
-				r := r
-				r.check = generations()
-				all = append(all, r)
-				continue
-			}
-			all = append(all, r)
-		}
-		return all
+	for range 5 {
+		all = append(all, role{name: "GET static", ask: get("/generation"), check: rising()},
+			role{name: "GET upstream", ask: get("/greeting"), check: same([]byte(greeting))})
 	}
-	var all []role
-	all = append(all, asked(role{name: "GET static", ask: get("/generation")}, 5)...)
-	all = append(all, asked(role{name: "GET upstream", ask: get("/greeting"), check: same([]byte(greeting))}, 5)...)
-	all = append(all, asked(role{name: "POST upstream", ask: post("/echo", body), check: same(body)}, 4)...)
-	all = append(all, role{name: "download by length", ask: get("/download?framing=length"), check: same(file), long: true})
-	return append(all, role{name: "download by chunks", ask: get("/download"), check: same(file), long: true})
+	for range 4 {
+		all = append(all, role{name: "POST upstream", ask: post("/echo", body), check: same(body)})
+	}
+	return append(all, role{name: "download by length", ask: get("/download?framing=length"), check: same(file), long: true},
+		role{name: "download by chunks", ask: get("/download"), check: same(file), long: true})
 }
 
 // rising makes a check for one client: the generation must never fall.
@@ -118,7 +109,7 @@ func (r *reloadTrial) run(ctx context.Context, reloads int) error {
 	}
 	r.witness = witness{address: r.node.http, client: client{address: r.node.http}}
 	defer r.witness.client.close()
-	r.crowd = gather(r.node.http, roles(rising))
+	r.crowd = gather(r.node.http, roles())
 	defer r.crowd.stop()
 	progress("load without reloads")
 	if !rest(ctx, calmSpan) {

@@ -47,7 +47,7 @@ func (e *stopTrial) stop(ctx context.Context, config string) error {
 		return err
 	}
 	defer n.kill()
-	c := gather(n.http, roles(rising))
+	c := gather(n.http, roles())
 	defer c.stop()
 	if !rest(ctx, stopAfter) {
 		return ctx.Err()
