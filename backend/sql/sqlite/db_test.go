@@ -50,7 +50,6 @@ func acquire(t testing.TB, db *DB) *Conn {
 	t.Helper()
 	c, err := db.Acquire(t.Context())
 	must(t, err)
-	t.Cleanup(func() { c.finish() })
 	return c
 }
 
