@@ -7,13 +7,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress shows how far long tasks at start have come: as a bar to people, else as a log line when one is done.
+// progress shows how far long tasks at start have come: as a bar to people, else in the log of those who debug.
 func (t *tool) progress(log *slog.Logger) func(task string, done, total int64) {
 	if !t.terminal {
 		return func(task string, done, total int64) {
-			if done >= total {
-				log.Info("done", "task", task, "steps", total)
-			}
+			log.Debug("progress", "task", task, "done", done, "total", total)
 		}
 	}
 	var mu sync.Mutex

@@ -95,6 +95,10 @@ func (d *Document) fault(path string, offset int, err error) {
 	}
 	message := err.Error()
 	if value.shape == scalar {
+		// The block is given as the value of one of its fields, whose name is not in the file.
+		if left != value.text {
+			path = strings.TrimSuffix(path, "."+left)
+		}
 		if offset > 0 {
 			at = value.placeOf(offset)
 		}

@@ -25,11 +25,19 @@ const (
 // NewLogger makes a logger that writes whole lines to w. A level that is a *slog.LevelVar may be changed later.
 func NewLogger(w io.Writer, format Format, level slog.Leveler) *slog.Logger {
 	if format != Text {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: durationText}))
 	}
 	h := &textHandler{lines: &textLines{w: w}}
 	h.attrs = slog.NewTextHandler(&h.lines.buf, &slog.HandlerOptions{Level: level, ReplaceAttr: dropMarked})
 	return slog.New(h)
+}
+
+// durationText writes durations with their unit, as people write them in a config.
+func durationText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().Round(time.Microsecond).String())
+	}
+	return a
 }
 
 // clockLayout is the time of a line for people, who know what day it is.
@@ -53,6 +61,7 @@ type textLines struct {
 const dropped = slog.Level(math.MinInt32)
 
 func dropMarked(groups []string, a slog.Attr) slog.Attr {
+	a = durationText(groups, a)
 	if len(groups) > 0 {
 		return a
 	}

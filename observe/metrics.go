@@ -141,7 +141,7 @@ func (m *Metrics) level(name, help string) prometheus.Gauge {
 
 // buckets are the upper bounds in seconds of the classic buckets: from answers out of memory to those of slow
 // backends.
-var buckets = [...]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+var buckets = [...]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // histogram is a classic and a native histogram of seconds.
 type histogram struct{ prometheus.Histogram }

@@ -132,7 +132,7 @@ func TestNativeHistogram(t *testing.T) {
 			continue
 		}
 		got := f.GetMetric()[0].GetHistogram()
-		if got.GetSchema() != 3 || len(got.GetPositiveDelta()) == 0 || len(got.GetBucket()) != 14 || got.GetSampleCount() != 10 {
+		if got.GetSchema() != 3 || len(got.GetPositiveDelta()) == 0 || len(got.GetBucket()) != 16 || got.GetSampleCount() != 10 {
 			t.Errorf("not both classic and native: %v", got)
 		}
 		return
