@@ -164,6 +164,13 @@ func (b *body) failed() bool {
 	return b.cut || b.err != nil && b.err != io.EOF && b.err != errBodyClosed && b.err != b.errLong
 }
 
+// isReading tells whether a Read is going on.
+func (b *body) isReading() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reading
+}
+
 // asleep tells whether the client still waits to be asked for the body.
 func (b *body) asleep() bool {
 	b.mu.Lock()

@@ -35,6 +35,8 @@ type call struct {
 	websocket bool
 	// hangup has the head say that the connection will be closed.
 	hangup bool
+	// held is set while the exchange is counted as serving.
+	held bool
 	// headed is set once the final head is with net/http, out once something of the answer was flushed.
 	headed, out bool
 	// armed is set while a write has a deadline.
@@ -177,10 +179,15 @@ func (c *call) check() error {
 const maxLeftover = 256 << 10
 
 // settle reads the body that nobody read, if it is short, before an answer says that all is well: where its framing
-// is bad the request is, and nothing after it can be trusted. Early refusals do not wait.
+// is bad the request is, and nothing after it can be trusted. Early refusals do not wait, nor do answers that are made
+// while another goroutine still reads.
 func (c *call) settle() error {
 	r := &c.x.Response
 	if c.body == nil || c.http2 || r.Status >= 400 || r.Body.Stream != nil || c.body.asleep() || c.body.ended() {
+		return nil
+	}
+	if c.body.isReading() {
+		c.hangup = true // by whoever began to: it will be cut off
 		return nil
 	}
 	err := c.body.skim(maxLeftover)
@@ -280,6 +287,7 @@ func (c *call) abort() {
 	if c.http2 || c.tunnel != nil {
 		return
 	}
+	c.release()
 	conn, _, err := c.w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
@@ -291,12 +299,12 @@ func (c *call) abort() {
 	conn.Close()
 }
 
-// socketOf is the connection below TLS and the counting of fresh ones.
+// socketOf is the connection below TLS and conn.
 func socketOf(c net.Conn) net.Conn {
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = t.NetConn()
 	}
-	if f, ok := c.(*freshConn); ok {
+	if f, ok := c.(*conn); ok {
 		c = f.Conn
 	}
 	return c

@@ -1,9 +1,6 @@
 package server
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,13 +23,23 @@ type netHTTP struct {
 	calls    sync.Pool
 	errBody  *sluice.Error // for bodies over MaxBody
 	draining atomic.Bool
+	cut      atomic.Bool // what runs is cut off
 
-	fresh   atomic.Int64  // connections that have not sent anything yet
-	settled chan struct{} // gets a signal when fresh falls to zero
+	started time.Time
+	// serving counts exchanges of HTTP/1 whose connection may not outlive them, as far as is known.
+	serving atomic.Int64
+	moved   chan struct{} // gets a signal for what happens to connections while draining
+
+	mu       sync.Mutex         // guards what follows
+	conns    map[*conn]struct{} // those that may bring a request of HTTP/1
+	listener net.Listener       // nil before serve
+	served   chan struct{}      // closed when serve is over
+	closed   bool               // serve takes no connections any more
 }
 
 func newNetHTTP(s settings) *netHTTP {
-	e := &netHTTP{settings: s, flights: newFlights(), settled: make(chan struct{}, 1)}
+	e := &netHTTP{settings: s, flights: newFlights(), started: time.Now(),
+		moved: make(chan struct{}, 1), conns: map[*conn]struct{}{}}
 	e.errBody = sluice.Errorf(sluice.TooLarge, nil, "the body is larger than %s", sluice.Size(s.limits.MaxBody))
 	e.calls.New = func() any { return newCall(e) }
 	var protocols http.Protocols
@@ -57,8 +64,18 @@ func newNetHTTP(s settings) *netHTTP {
 	return e
 }
 
+// serve takes connections until the listener is closed or the engine shuts down.
 func (e *netHTTP) serve(l net.Listener) {
-	l = freshListener{l, e}
+	defer l.Close()
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return
+	}
+	e.listener, e.served = l, make(chan struct{})
+	e.mu.Unlock()
+	defer close(e.served)
+	l = connListener{l, e}
 	if e.tls != nil {
 		e.server.ServeTLS(l, "", "")
 		return
@@ -68,90 +85,8 @@ func (e *netHTTP) serve(l net.Listener) {
 
 func (e *netHTTP) drain() { e.draining.Store(true) }
 
-// freshGrace is how long shutdown waits for the first request of connections that were taken just before it, cutGrace
-// how long exchanges that were cut off may take to notice it.
-const (
-	freshGrace = time.Second
-	cutGrace   = time.Second
-)
-
-// shutdown first lets new connections send their request: net/http would close them with it unread.
-func (e *netHTTP) shutdown(ctx context.Context) error {
-	e.drain()
-	grace, cancel := context.WithTimeout(ctx, freshGrace)
-	for e.fresh.Load() > 0 && grace.Err() == nil {
-		select {
-		case <-e.settled:
-		case <-grace.Done():
-		}
-	}
-	cancel()
-	err := e.server.Shutdown(ctx)
-	if err == nil {
-		err = e.flights.wait(ctx)
-	}
-	if err != nil {
-		e.server.Close()
-		e.flights.cut()
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
-		defer cancel()
-		e.flights.wait(end)
-	}
-	return err
-}
-
-// freshListener counts the connections that it accepts as fresh.
-type freshListener struct {
-	net.Listener
-	engine *netHTTP
-}
-
-// freshConn is a connection that knows whether it was counted as fresh.
-type freshConn struct {
-	net.Conn
-	fresh atomic.Bool
-}
-
-// CloseWrite ends what is sent and leaves what is received; net/http does so before it closes on a client that
-// still sends.
-func (c *freshConn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// Accept counts one more fresh connection.
-func (l freshListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.engine.fresh.Add(1)
-	f := &freshConn{Conn: c}
-	f.fresh.Store(true)
-	return f, nil
-}
-
-// connState takes a connection out of the fresh ones at the first news of it.
-func (e *netHTTP) connState(c net.Conn, state http.ConnState) {
-	if state == http.StateNew {
-		return
-	}
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	f, ok := c.(*freshConn)
-	if !ok || !f.fresh.Load() || !f.fresh.CompareAndSwap(true, false) {
-		return
-	}
-	if e.fresh.Add(-1) == 0 {
-		select {
-		case e.settled <- struct{}{}:
-		default:
-		}
-	}
-}
+// clock is the time since the engine was made.
+func (e *netHTTP) clock() time.Duration { return time.Since(e.started) }
 
 // ServeHTTP serves one exchange.
 func (e *netHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -159,6 +94,7 @@ func (e *netHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer e.flights.end()
 	c := e.calls.Get().(*call)
 	c.begin(w.(writer), r)
+	c.hold()
 	err := c.read()
 	if err != nil {
 		err = e.refuse(c.x, err)
@@ -172,6 +108,7 @@ func (e *netHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		c.abort()
 	}
+	c.release()
 	c.finish()
 	if intact {
 		e.calls.Put(c)

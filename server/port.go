@@ -2,11 +2,9 @@ package server
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluiceapi/sluice"
@@ -52,7 +50,7 @@ func openPort(sp spec, handler sluice.Handler, log *slog.Logger) (*port, error) 
 		l.Close()
 		return nil, err
 	}
-	return &port{socket: newSocket(l, g.handed), spec: sp, now: g}, nil
+	return &port{socket: newSocket(l, g.handed, log), spec: sp, now: g}, nil
 }
 
 func newGeneration(sp spec, handler sluice.Handler, log *slog.Logger) (generation, error) {
@@ -169,115 +167,3 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	}
 }
-
-// socket accepts connections and hands them to whatever engine is the current one, so that engines can change while
-// the address stays bound.
-type socket struct {
-	listener net.Listener
-	current  atomic.Pointer[handoff]
-	closed   chan struct{}
-	once     sync.Once
-}
-
-func newSocket(l net.Listener, h *handoff) *socket {
-	s := &socket{listener: l, closed: make(chan struct{})}
-	s.current.Store(h)
-	return s
-}
-
-// acceptPause is how long accepting rests after an error such as too many open files.
-const acceptPause = 50 * time.Millisecond
-
-// accept hands over connections until close, and then returns nil.
-func (s *socket) accept() error {
-	for {
-		c, err := s.listener.Accept()
-		switch {
-		case err == nil:
-			s.hand(c)
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		case isTemporary(err):
-			s.rest()
-		default:
-			return err
-		}
-	}
-}
-
-// hand gives c to the current engine, or to the one after it if that one is just ending.
-func (s *socket) hand(c net.Conn) {
-	for {
-		h := s.current.Load()
-		if h.offer(c) {
-			return
-		}
-		if h == s.current.Load() {
-			c.Close()
-			return
-		}
-	}
-}
-
-func (s *socket) rest() {
-	t := time.NewTimer(acceptPause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-s.closed:
-	}
-}
-
-func (s *socket) close() {
-	s.once.Do(func() {
-		close(s.closed)
-		s.listener.Close()
-	})
-}
-
-// isTemporary tells whether accepting may work again later, as after running out of files.
-func isTemporary(err error) bool {
-	var n interface{ Temporary() bool }
-	return errors.As(err, &n) && n.Temporary()
-}
-
-// handoff is a listener whose connections are accepted elsewhere.
-type handoff struct {
-	conns   chan net.Conn
-	closed  chan struct{}
-	once    sync.Once
-	address net.Addr
-}
-
-func newHandoff() *handoff {
-	return &handoff{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-// offer gives c to whoever accepts; false when nobody will any more.
-func (h *handoff) offer(c net.Conn) bool {
-	select {
-	case h.conns <- c:
-		return true
-	case <-h.closed:
-		return false
-	}
-}
-
-// Accept returns the next connection, or net.ErrClosed after Close.
-func (h *handoff) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.conns:
-		return c, nil
-	case <-h.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close ends Accept. It may be called more than once.
-func (h *handoff) Close() error {
-	h.once.Do(func() { close(h.closed) })
-	return nil
-}
-
-// Addr is the address of the socket behind it.
-func (h *handoff) Addr() net.Addr { return h.address }

@@ -210,7 +210,7 @@ func (c *call) writeHead(bodiless bool) {
 		h["Content-Type"] = nil
 	}
 	c.frame(h, length, bodiless)
-	if c.hangup || c.engine.draining.Load() || c.leavesMuch() {
+	if c.hangup || c.leavesMuch() || !c.keep() {
 		h["Connection"] = []string{"close"}
 	}
 }

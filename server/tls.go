@@ -42,6 +42,15 @@ func (t *TLS) check() error {
 	return err
 }
 
+// Check tells whether the certificates and authorities can be read as they are now.
+func (t *TLS) Check() error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	_, _, err := t.load()
+	return err
+}
+
 func (t *TLS) version() (uint16, error) {
 	switch t.MinVersion {
 	case "1.2":

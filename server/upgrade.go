@@ -30,6 +30,7 @@ func (c *call) checkUpgrade() error {
 // upgrade sends the head of a 101 and gives the connection to the response's Upgrade, until that returns.
 func (c *call) upgrade() error {
 	c.armWrite()
+	c.release() // before net/http gives up the connection, so that it counts as one that may bring a request
 	conn, buffered, err := c.w.(http.Hijacker).Hijack()
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ type EngineStart func(t *testing.T, h sluice.Handler, l server.Limits, d server.
 func Engine(t *testing.T, start EngineStart) {
 	groups := [][]engineCase{exchangeCases, bodyCases, answerCases, endCases, drainCases}
 	if !startIdle(t, start).HTTP2 {
-		groups = append(groups, messageCases, framingCases, upgradeCases)
+		groups = append(groups, partCases, messageCases, framingCases, upgradeCases)
 	}
 	for _, c := range memoryCases { // which look at the whole process, so nothing runs beside them
 		t.Run(c.name, func(t *testing.T) { c.run(t, &engineTest{start: start, limits: engineLimits}) })

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/server"
 )
 
 // endCases are about how exchanges end, on every version of HTTP.
@@ -174,120 +171,4 @@ var endCases = []engineCase{
 			wantBody(t, body, "ok")
 		}
 	}},
-}
-
-// drainCases are about how a server stops, on every version of HTTP.
-var drainCases = []engineCase{
-	{"while draining, requests are answered and clients asked to leave", func(t *testing.T, e *engineTest) {
-		e.serve(t, ok)
-		client := e.client(t)
-		for i := range 3 {
-			answer, err := client.Do(e.request(t, "GET", "/", nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, _ := io.ReadAll(answer.Body)
-			answer.Body.Close()
-			wantBody(t, string(p), "ok")
-			if asked := answer.Close; !e.HTTP2 && asked != (i > 0) {
-				t.Errorf("answer %d: Connection: close is %v", i, asked)
-			}
-			e.Drain()
-		}
-	}},
-	{"shutdown waits for what runs", func(t *testing.T, e *engineTest) {
-		inside, leave := make(chan struct{}), make(chan struct{})
-		e.serve(t, func(x *sluice.Exchange) error {
-			close(inside)
-			<-leave
-			return ok(x)
-		})
-		answers, stopped := make(chan string, 1), make(chan error, 1)
-		client, r := e.client(t), e.request(t, "GET", "/", nil)
-		go func() {
-			answer, err := client.Do(r)
-			if err != nil {
-				answers <- err.Error()
-				return
-			}
-			p, _ := io.ReadAll(answer.Body)
-			answer.Body.Close()
-			answers <- string(p)
-		}()
-		receive(t, inside, "the request")
-		go func() { stopped <- e.Shutdown(t.Context()) }()
-		refused(t, e)
-		if len(stopped) > 0 {
-			t.Error("shutdown did not wait")
-		}
-		close(leave)
-		wantBody(t, receive(t, answers, "the answer"), "ok")
-		if err := receive(t, stopped, "the shutdown"); err != nil {
-			t.Error(err)
-		}
-	}},
-	{"shutdown cuts off what runs too long", func(t *testing.T, e *engineTest) {
-		e.drain = server.Drain{Timeout: 20 * time.Millisecond}
-		inside, ends := make(chan struct{}), newRecorder()
-		e.serve(t, func(x *sluice.Exchange) error {
-			x.OnEnd(ends)
-			close(inside)
-			<-x.Context().Done()
-			return x.Context().Err()
-		})
-		client, r := e.client(t), e.request(t, "GET", "/", nil)
-		failed := make(chan error, 1)
-		go func() {
-			answer, err := client.Do(r)
-			if err == nil {
-				answer.Body.Close()
-			}
-			failed <- err
-		}()
-		receive(t, inside, "the request")
-		if err := e.Shutdown(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("shutdown says %v", err)
-		}
-		if err := receive(t, failed, "the cut"); err == nil {
-			t.Error("an answer")
-		}
-		ends.outcome(t)
-	}},
-	{"a connection that was just taken is answered in shutdown", func(t *testing.T, e *engineTest) {
-		e.serve(t, ok)
-		if e.HTTP2 {
-			return // where a client learns by GOAWAY what it may send again
-		}
-		first := e.dial(t)
-		first.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		first.answer(t, "GET")
-		c := e.dial(t)
-		first.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		first.answer(t, "GET")
-		stopped := make(chan error, 1)
-		go func() { stopped <- e.Shutdown(t.Context()) }()
-		refused(t, e)
-		c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		answer, body := c.answer(t, "GET")
-		wantBody(t, body, "ok")
-		if !answer.Close {
-			t.Error("the client was not asked to leave")
-		}
-		if err := receive(t, stopped, "the shutdown"); err != nil {
-			t.Error(err)
-		}
-	}},
-}
-
-// refused waits until no connection is taken any more.
-func refused(t *testing.T, e *engineTest) {
-	t.Helper()
-	for end := time.Now().Add(enginePatience); time.Now().Before(end); {
-		c, err := net.Dial("tcp", e.Address)
-		if err != nil {
-			return
-		}
-		c.Close()
-	}
-	t.Fatal("connections are still taken")
 }
