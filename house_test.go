@@ -126,11 +126,11 @@ func (r rule) refuses(name, imported string) string {
 var serverTypes = []string{"http.Handler", "http.HandlerFunc", "http.ResponseWriter", "http.Server", "http.ServeMux", "http.Hijacker",
 	"http.Flusher", "http.ResponseController", "http.ListenAndServe", "http.Serve", "http.Pusher"}
 
-// TestEngine holds that only server knows which engine runs: net/http's server types stand in server, in admin, and
-// in the adapter of backend/function, which takes a user's http.Handler.
+// TestEngine holds that only server knows which engine runs: net/http's server types stand in server, and in the
+// adapter of backend/function, which takes a user's http.Handler.
 func TestEngine(t *testing.T) {
 	t.Parallel()
-	allowed := []string{"server", "admin", "backend/function", "bench", "prove", "tour", "examples/*"}
+	allowed := []string{"server", "backend/function", "bench", "prove", "tour", "examples/*"}
 	for _, p := range packages(t) {
 		name := room(p.ImportPath)
 		if slices.ContainsFunc(allowed, func(a string) bool { return fits(name, a) }) {

@@ -3,6 +3,7 @@ package sluice
 import (
 	"context"
 	"fmt"
+	"reflect"
 )
 
 // Policy is a rule around a handler: it answers itself, or calls next, before or after doing something. It is called
@@ -124,9 +125,13 @@ func NewPolicy[C any](name string, defaults C, open func(*Env, *Endpoint, *C) (P
 }
 
 // NewBackend makes a kind of backend. W is the struct of its block under backends, None when there is none; U that
-// of the block in an endpoint. open opens it once for all endpoints.
+// of the block in an endpoint. open opens it once for all endpoints. Unless W is None, U names the entry under
+// backends that it means in a field `Backend string` with the key "backend"; without that field NewBackend panics.
 func NewBackend[W, U any, B Backend[U]](name string, where W, use U, open func(*Env, *W) (B, error), traits ...Trait) Kind {
 	_, standalone := any(where).(None)
+	if f, found := reflect.TypeFor[U]().FieldByName("Backend"); !standalone && (!found || f.Type.Kind() != reflect.String) {
+		panic("sluice: the endpoint's block of the backend " + name + " has no field Backend string")
+	}
 	k := Kind{
 		Name: name, Role: BackendRole, Standalone: standalone,
 		newWhere: func() any { w := where; return &w },
@@ -178,6 +183,15 @@ func (k *Kind) OpenBackend(env *Env, where any) (Opened, error) {
 		return Opened{}, fmt.Errorf("%s is no backend", k.Name)
 	}
 	return k.openBackend(env, where)
+}
+
+// BackendName is the name of the entry under backends that a block from NewUse means; empty means the only one of the
+// kind.
+func (k *Kind) BackendName(use any) string {
+	if k.Standalone {
+		return ""
+	}
+	return reflect.ValueOf(use).Elem().FieldByName("Backend").String()
 }
 
 // Opened is a backend that is open.

@@ -32,7 +32,7 @@ func public(address string) bool {
 func (s *Switch) Admin() sluice.Handler {
 	return sluice.HandlerFunc(func(x *sluice.Exchange) error {
 		n := s.hold(x)
-		if n == nil || n.admin == nil {
+		if n == nil {
 			return errNoNode
 		}
 		return n.admin.Serve(x)

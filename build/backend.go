@@ -3,7 +3,6 @@ package build
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"sync/atomic"
 
@@ -95,7 +94,7 @@ func (m *maker) unknownKind(b config.Block, role sluice.Role) {
 		m.doc.Fault(b.Path, fmt.Errorf("%s is a policy; want it in the list under policies", b.Kind))
 		return
 	case inEndpoint:
-		known = append([]string{"route", "routes", "public", "input", "policies", "int64", "respond"}, names...)
+		known = append(config.Keys(config.Endpoint{}), names...)
 	case role == sluice.PolicyRole:
 		known = append([]string{"use"}, names...)
 	}
@@ -166,7 +165,7 @@ func (m *maker) backendOf(kind *sluice.Kind, block config.Block, use any) *backe
 	if kind.Standalone {
 		return m.standalone(kind)
 	}
-	if name := reflect.ValueOf(use).Elem().FieldByName("Backend").String(); name != "" {
+	if name := kind.BackendName(use); name != "" {
 		return m.namedBackend(kind, block, name)
 	}
 	var found []*backendPlan

@@ -123,6 +123,7 @@ func (m *maker) plan() {
 	for _, b := range m.file.Backends {
 		m.planBackend(b)
 	}
+	// Named lists are filled here for their mistakes, which nobody would see where no list uses them.
 	for _, list := range m.file.Policies {
 		m.expand("policies."+list.Name, list.Value, nil)
 	}
@@ -130,7 +131,7 @@ func (m *maker) plan() {
 	if a := m.file.Listen.Admin; a != nil {
 		m.admin = m.planAround("listen.admin.policies", a.Policies)
 	}
-	m.expand("every_endpoint", m.file.EveryEndpoint, nil)
+	m.expand("every_endpoint", m.file.EveryEndpoint, nil) // for its mistakes, also without an endpoint
 	if len(m.file.Endpoints) == 0 {
 		m.doc.Fault("endpoints", errors.New("nothing is served; want at least one endpoint with a route and a backend"))
 	}

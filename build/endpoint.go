@@ -87,9 +87,6 @@ func (m *maker) planInput(p *endpointPlan, e sluice.Entry[sluice.Input], params 
 	if in.Type == sluice.Absent {
 		in.Type = sluice.Text
 	}
-	if sluice.Reserved(in.Name) {
-		m.doc.Fault(at, fmt.Errorf("an input cannot be called %s: it has a meaning of its own in references", in.Name))
-	}
 	inPath := params[in.Name] > 0
 	switch {
 	case in.In == "" && inPath:

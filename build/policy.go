@@ -57,9 +57,6 @@ func (m *maker) expand(path string, list []config.Policy, within []string) []*po
 }
 
 func (m *maker) expandNamed(at string, entry config.Policy, within []string) []*policyPlan {
-	if len(entry.Kinds) > 0 {
-		m.doc.Fault(entry.Kinds[0].Path, errors.New("an entry is a kind or use: NAME, not both"))
-	}
 	for _, name := range within {
 		if name == entry.Use {
 			m.doc.Fault(at+".use", errors.New(strings.Join(append(within, name), " uses ")+"; want a list that does not come back to itself"))

@@ -3,12 +3,13 @@ package cases_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
-	"log/slog"
-
 	"github.com/sluiceapi/sluice/cases"
+	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/server"
 	"github.com/sluiceapi/sluice/standard"
 )
 
@@ -72,7 +73,8 @@ func run(t *testing.T, text string) error {
 	if err != nil {
 		return err
 	}
-	return c.Run(context.Background(), cases.Options{Kinds: standard.Kinds(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return c.Run(context.Background(), cases.Options{Kinds: standard.Kinds(), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Server: func(*config.File) server.Config { return server.Config{} }})
 }
 
 func TestRun(t *testing.T) {

@@ -27,6 +27,8 @@ type Options struct {
 	Kinds []sluice.Kind
 	// Lookup finds variables that the case does not set.
 	Lookup func(name string) (string, bool)
+	// Server is what a server needs of a config. Cases run on an address of their own, whatever it says of addresses.
+	Server func(*config.File) server.Config
 	// Log is what the nodes log to.
 	Log *slog.Logger
 }
@@ -129,11 +131,9 @@ func (r *run) serve(file string) (string, error) {
 	var nodes build.Switch
 	nodes.Swap(node)
 	r.stops = append(r.stops, func() { nodes.Swap(nil) })
-	limits := doc.File.Listen.Limits
-	s, err := server.New(server.Config{HTTP: "127.0.0.1:0", Limits: server.Limits{
-		HeaderTimeout: limits.HeaderTimeout, BodyTimeout: limits.BodyTimeout, IdleTimeout: limits.IdleTimeout,
-		RequestTimeout: limits.RequestTimeout, MaxHeader: int64(limits.MaxHeader), MaxBody: int64(limits.MaxBody), MaxStreams: limits.MaxStreams,
-	}}, &nodes, r.Log)
+	listen := r.Server(&doc.File)
+	listen.HTTP, listen.HTTPS, listen.Drain = "127.0.0.1:0", nil, server.Drain{}
+	s, err := server.New(listen, &nodes, r.Log)
 	if err != nil {
 		return "", err
 	}

@@ -34,11 +34,23 @@ func adminConfig(f *config.File) server.Config {
 	return c
 }
 
-func (r *runner) startAdmin(doc *config.Document) error {
-	if doc.File.Listen.Admin == nil {
-		return nil
+// applyAdmin has the admin listener follow a config.
+func (r *runner) applyAdmin(f *config.File) error {
+	switch {
+	case f.Listen.Admin == nil && r.admin != nil:
+		s := r.admin
+		r.admin = nil
+		return s.Shutdown(context.Background())
+	case f.Listen.Admin != nil && r.admin == nil:
+		return r.startAdmin(f)
+	case r.admin != nil:
+		return r.admin.Apply(adminConfig(f))
 	}
-	s, err := server.New(adminConfig(&doc.File), r.nodes.Admin(), r.log)
+	return nil
+}
+
+func (r *runner) startAdmin(f *config.File) error {
+	s, err := server.New(adminConfig(f), r.nodes.Admin(), r.log)
 	if err != nil {
 		return err
 	}
@@ -47,21 +59,6 @@ func (r *runner) startAdmin(doc *config.Document) error {
 	}
 	r.admin = s
 	r.serve(s)
-	return nil
-}
-
-// applyAdmin has the admin listener follow a new config.
-func (r *runner) applyAdmin(doc *config.Document) error {
-	switch {
-	case doc.File.Listen.Admin == nil && r.admin != nil:
-		s := r.admin
-		r.admin = nil
-		return s.Shutdown(context.Background())
-	case doc.File.Listen.Admin != nil && r.admin == nil:
-		return r.startAdmin(doc)
-	case r.admin != nil:
-		return r.admin.Apply(adminConfig(&doc.File))
-	}
 	return nil
 }
 

@@ -41,7 +41,7 @@ sluice.yaml.`,
 
 func (t *tool) check(ctx context.Context, files []string, online bool) error {
 	doc := t.load(files)
-	node, err := build.Make(doc, build.Options{Kinds: t.kinds, Dry: true}, nil)
+	node, err := t.make(doc, build.Options{Dry: true}, nil)
 	if err != nil {
 		return t.mistakes(err)
 	}
@@ -79,7 +79,7 @@ func (t *tool) routesCommand() *cobra.Command {
 		Short: "List what a config serves",
 		RunE: func(_ *cobra.Command, files []string) error {
 			doc := t.load(orDefault(files))
-			node, err := build.Make(doc, build.Options{Kinds: t.kinds, Dry: true}, nil)
+			node, err := t.make(doc, build.Options{Dry: true}, nil)
 			if err != nil {
 				return t.mistakes(err)
 			}

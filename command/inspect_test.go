@@ -128,3 +128,33 @@ func TestMissingFile(t *testing.T) {
 		t.Errorf("got %d %s", code, err)
 	}
 }
+
+func TestCheckFindsWhatRunWould(t *testing.T) {
+	t.Parallel()
+	file := write(t, filepath.Join(t.TempDir(), "sluice.yaml"), `sluice: 1
+listen:
+  https:
+    address: ":0"
+    certificates:
+      - cert: none.pem
+        key: none.key
+observe:
+  traces:
+    endpoint: collector
+endpoints:
+  e:
+    route: GET /
+    static:
+      body: hi
+`)
+	code, _, err := runTool(t, "check", file)
+	for _, want := range []string{":3:3: listen.https: ", "none.pem", ":10:15: observe.traces.endpoint: \"collector\" is not an OTLP endpoint", "2 mistakes"} {
+		if code != exitMistakes || !strings.Contains(err, want) {
+			t.Errorf("want %q, got %d %s", want, code, err)
+		}
+	}
+	write(t, file, "sluice: 1\nendpoints:\n  e:\n    route: GET /\n    static:\n      body: hi\n")
+	if code, _, err := runTool(t, "check", file); code != exitMistakes || !strings.Contains(err, "nothing to listen on; want http, https or both") {
+		t.Errorf("without an address: got %d %s", code, err)
+	}
+}

@@ -159,13 +159,13 @@ func (r *runner) drain(delay bool) error {
 			return err
 		}
 	}
-	r.log.Info("draining", "delay", c.Drain.Delay.String(), "timeout", c.Drain.Timeout.String())
+	r.log.Info("draining", "delay", c.Drain.Delay, "timeout", c.Drain.Timeout)
 	r.draining.Store(true)
 	began := time.Now()
 	err := r.server.Shutdown(context.Background())
 	if r.admin != nil {
 		err = errors.Join(err, r.admin.Shutdown(context.Background()))
 	}
-	r.log.Info("stopped", "after", time.Since(began).Round(time.Millisecond).String())
+	r.log.Info("stopped", "after", time.Since(began))
 	return err
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"sync/atomic"
@@ -54,12 +55,7 @@ func (r *runner) setLevel(doc *config.Document) {
 
 // start makes the first node and binds its sockets.
 func (r *runner) start(doc *config.Document) error {
-	observer, err := r.newObserver(doc)
-	if err != nil {
-		doc.Fault("observe.traces.endpoint", err)
-	}
-	r.observer = observer
-	node, err := build.Make(doc, r.options(observer), nil)
+	node, err := r.make(doc, nil)
 	if err != nil {
 		return r.tool.mistakes(err)
 	}
@@ -71,7 +67,7 @@ func (r *runner) start(doc *config.Document) error {
 	if err := r.server.Listen(); err != nil {
 		return failed(err)
 	}
-	if err := r.startAdmin(doc); err != nil {
+	if err := r.applyAdmin(&doc.File); err != nil {
 		return failed(err)
 	}
 	r.serve(r.server)
@@ -79,20 +75,47 @@ func (r *runner) start(doc *config.Document) error {
 	return nil
 }
 
-// options are what nodes are made with.
-func (r *runner) options(observer *observe.Observer) build.Options {
-	o := build.Options{Kinds: r.tool.kinds, Log: r.log, Metrics: r.metrics, Progress: r.tool.progress(r.log), Admin: r.adminHandler}
-	if observer != nil {
-		o.Observe = observer.Handler
+// make makes a node, with an observer of its own where the one of the node before does not fit it.
+func (r *runner) make(doc *config.Document, before *build.Node) (*build.Node, error) {
+	observer := r.observer
+	fits := before != nil && reflect.DeepEqual(doc.File.Observe, before.File().Observe)
+	if !fits {
+		fresh, err := r.newObserver(doc)
+		if err != nil {
+			// Only a bad endpoint of traces makes it fail, which is a mistake that is found below.
+			fresh, err = observe.New(observe.Options{Log: r.log, Metrics: r.metrics, Now: time.Now})
+		}
+		if err != nil {
+			return nil, err
+		}
+		observer = fresh
 	}
-	return o
+	node, err := r.tool.make(doc, build.Options{Log: r.log, Metrics: r.metrics, Progress: r.tool.progress(r.log),
+		Admin: r.adminHandler, Observe: observer.Handler}, before)
+	if err == nil && before != nil {
+		err = r.follow(&doc.File, before.File())
+	}
+	switch {
+	case fits:
+	case err != nil:
+		r.closeObserver(observer)
+	default:
+		if last := r.observer; before != nil {
+			before.OnClose(func() { r.closeObserver(last) })
+		}
+		r.observer = observer
+		r.setLevel(doc)
+	}
+	if err != nil && node != nil {
+		node.Retire()
+		node = nil
+	}
+	return node, err
 }
 
 func (r *runner) newObserver(doc *config.Document) (*observe.Observer, error) {
-	c := doc.File.Observe
-	o := observe.Options{Log: r.log, Metrics: r.metrics, Format: r.tool.format(doc), Now: time.Now,
-		Traces: observe.Traces{Endpoint: c.Traces.Endpoint, Sample: c.Traces.Sample, Service: c.Traces.Service, Version: version()}}
-	if c.AccessLog {
+	o := observe.Options{Log: r.log, Metrics: r.metrics, Format: r.tool.format(doc), Now: time.Now, Traces: traceOptions(doc)}
+	if doc.File.Observe.AccessLog {
 		o.AccessLog = r.tool.err
 	}
 	return observe.New(o)
@@ -103,46 +126,23 @@ func (r *runner) newObserver(doc *config.Document) (*observe.Observer, error) {
 func (r *runner) reload() []string {
 	began := time.Now()
 	doc := r.tool.load(r.files)
-	old := r.nodes.Node()
-	observer, changed := r.observer, !reflect.DeepEqual(doc.File.Observe, old.File().Observe)
-	if changed {
-		fresh, err := r.newObserver(doc)
-		if err != nil {
-			doc.Fault("observe.traces.endpoint", err)
-		}
-		observer = fresh
-	}
-	node, err := build.Make(doc, r.options(observer), old)
-	if err == nil {
-		err = r.follow(doc, node)
-	}
+	node, err := r.make(doc, r.nodes.Node())
 	if err != nil {
 		r.log.Error("the config is not taken; the node goes on with the one before", "error", err)
-		if changed && observer != nil {
-			r.closeObserver(observer)
-		}
 		return doc.Sources()
 	}
-	if changed {
-		before := r.observer
-		old.OnClose(func() { r.closeObserver(before) })
-		r.observer = observer
-		r.setLevel(doc)
-	}
 	r.nodes.Swap(node)
-	r.log.Info("reloaded", "endpoints", len(node.Endpoints()), "took", time.Since(began).Round(time.Millisecond).String())
+	r.log.Info("reloaded", "endpoints", len(node.Endpoints()), "took", time.Since(began))
 	return doc.Sources()
 }
 
-// follow has the sockets follow the new config before the node is swapped in; when they cannot, the node is given up.
-func (r *runner) follow(doc *config.Document, node *build.Node) error {
-	if err := r.server.Apply(serverConfig(&doc.File)); err != nil {
-		node.Retire()
+// follow has the sockets follow a new config before its node is swapped in, all or none.
+func (r *runner) follow(next, before *config.File) error {
+	if err := r.applyAdmin(next); err != nil {
 		return err
 	}
-	if err := r.applyAdmin(doc); err != nil {
-		node.Retire()
-		return err
+	if err := r.server.Apply(serverConfig(next)); err != nil {
+		return errors.Join(err, r.applyAdmin(before))
 	}
 	return nil
 }
@@ -186,7 +186,7 @@ func serverConfig(f *config.File) server.Config {
 	c := server.Config{
 		Limits: server.Limits{
 			HeaderTimeout: l.Limits.HeaderTimeout, BodyTimeout: l.Limits.BodyTimeout, IdleTimeout: l.Limits.IdleTimeout,
-			RequestTimeout: l.Limits.RequestTimeout, MaxHeader: int64(l.Limits.MaxHeader), MaxBody: int64(l.Limits.MaxBody),
+			RequestTimeout: l.Limits.WholeTimeout, MaxHeader: int64(l.Limits.MaxHeader), MaxBody: int64(l.Limits.MaxBody),
 			MaxStreams: l.Limits.MaxStreams,
 		},
 		Drain: server.Drain{Delay: l.Drain.Delay, Timeout: l.Drain.Timeout},

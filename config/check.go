@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"strconv"
 
 	"github.com/sluiceapi/sluice"
@@ -52,34 +51,6 @@ func (p *Policy) Check() error {
 		return sluice.At("use", fmt.Errorf("%q is not a name; want that of a list under policies", p.Use))
 	}
 	return nil
-}
-
-// Check refuses inputs whose own limits contradict each other.
-func (in *Inputs) Check() error {
-	var all []error
-	for i := range in.Values {
-		all = append(all, sluice.At(in.Values[i].Name, checkInput(&in.Values[i].Value)))
-	}
-	return errors.Join(all...)
-}
-
-func checkInput(in *sluice.Input) error {
-	var all []error
-	if in.Min != nil && in.Max != nil && *in.Min > *in.Max {
-		all = append(all, sluice.At("min", errors.New("min is above max; want it below or equal")))
-	}
-	if in.Required && in.Default != nil {
-		all = append(all, sluice.At("default", errors.New("a required input needs no default; want one of the two")))
-	}
-	if in.Pattern != "" {
-		if _, err := regexp.Compile(in.Pattern); err != nil {
-			all = append(all, sluice.At("pattern", fmt.Errorf("%w; want a regular expression as RE2 reads it", err)))
-		}
-		if in.Type != sluice.Text && in.Type != sluice.Absent {
-			all = append(all, sluice.At("pattern", errors.New("only a string has a pattern; want type: string, or no pattern")))
-		}
-	}
-	return errors.Join(all...)
 }
 
 // Check refuses an answer without a body that is given one.

@@ -23,7 +23,8 @@ type File struct {
 	Nodes int `yaml:"nodes" default:"1" min:"1"`
 	// Where the node listens.
 	Listen Listen `yaml:"listen"`
-	// The addresses or networks of proxies whose word on the client counts: X-Forwarded-For, Forwarded, Client-Cert.
+	// The addresses or networks of proxies whose word on the client counts: X-Forwarded-For and X-Forwarded-Proto, or
+	// Forwarded.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
 	// What nodes share.
 	State State `yaml:"state"`
@@ -99,8 +100,8 @@ type Limits struct {
 	BodyTimeout time.Duration `yaml:"body_timeout" default:"30s"`
 	// The time that a connection may wait for its next request.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"2m"`
-	// The time for a whole request and its answer. Zero is without limit.
-	RequestTimeout time.Duration `yaml:"request_timeout" default:"1m"`
+	// The time for a whole request and its answer, also where a policy allows more. Zero is without limit.
+	WholeTimeout time.Duration `yaml:"whole_timeout" default:"1m"`
 	// The size of a request's header, the target included.
 	MaxHeader sluice.Size `yaml:"max_header" default:"64KiB"`
 	// The size of a request's body. Zero is without limit.
@@ -164,8 +165,8 @@ type Policy struct {
 
 // Endpoint is one entry under endpoints: a route, the policies around it, and the backend that answers.
 type Endpoint struct {
-	// A method and a path, such as GET /api/products/{id}; a host may stand before the path, and {rest...} at the
-	// end takes the rest of the path, an empty one too.
+	// A method and a path, such as GET /api/products/{id}. {rest...} at the end takes the rest of the path, an empty
+	// one too. A host may stand before the path, such as api.example.org or *.example.org, and * is any method.
 	Route string `yaml:"route"`
 	// Several routes, instead of one.
 	Routes []string `yaml:"routes"`

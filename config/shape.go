@@ -54,6 +54,9 @@ func (l *layout) field(name string) *field {
 	return nil
 }
 
+// Keys are the keys that a struct reads from a map, but for those of Map entries and kinds.
+func Keys(of any) []string { return layoutOf(reflect.TypeOf(of)).names() }
+
 // layoutOf reads the tags of a struct. Embedded structs without a tag add their fields.
 func layoutOf(t reflect.Type) *layout {
 	l := &layout{}

@@ -55,7 +55,7 @@ func slowConfig(upstream, files string) string {
 listen:
   http: 127.0.0.1:0
   admin: 127.0.0.1:0
-  limits: {header_timeout: %s, body_timeout: %s, request_timeout: %s}
+  limits: {header_timeout: %s, body_timeout: %s, whole_timeout: %s}
 observe: {access_log: false}
 backends:
   upstream:
@@ -260,7 +260,7 @@ func (p *phase) verdict(usual float64) error {
 }
 
 func (t *slowTrial) print(wanted int) {
-	fmt.Printf("\nslow connections, with header_timeout %s, body_timeout %s, request_timeout %s; one byte per second\n", headerTimeout, bodyTimeout, requestTimeout)
+	fmt.Printf("\nslow connections, with header_timeout %s, body_timeout %s, whole_timeout %s; one byte per second\n", headerTimeout, bodyTimeout, requestTimeout)
 	if t.each < wanted {
 		fmt.Printf("%d of each sort only: the limit of open files allows no more\n", t.each)
 	}

@@ -1,0 +1,36 @@
+package command
+
+import (
+	"errors"
+
+	"github.com/sluiceapi/sluice/build"
+	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/observe"
+)
+
+// make makes a node of a config, with all mistakes that can be found: those of the parts that only the command joins
+// come out together with those that build finds.
+func (t *tool) make(doc *config.Document, o build.Options, previous *build.Node) (*build.Node, error) {
+	if doc.Complete() {
+		findFaults(doc)
+	}
+	o.Kinds = t.kinds
+	return build.Make(doc, o, previous)
+}
+
+func findFaults(doc *config.Document) {
+	listen := doc.File.Listen
+	if listen.HTTP == nil && listen.HTTPS == nil {
+		doc.Fault("listen", errors.New("there is nothing to listen on; want http, https or both"))
+	}
+	if listen.HTTPS != nil {
+		doc.Fault("listen.https", serverConfig(&doc.File).HTTPS.Check())
+	}
+	traces := traceOptions(doc)
+	doc.Fault("observe.traces.endpoint", traces.Check())
+}
+
+func traceOptions(doc *config.Document) observe.Traces {
+	t := doc.File.Observe.Traces
+	return observe.Traces{Endpoint: t.Endpoint, Sample: t.Sample, Service: t.Service, Version: version()}
+}
