@@ -32,12 +32,12 @@ const (
 	PreconditionRequired
 	RateLimited
 	HeaderTooLarge
+	ClientLeft
 	NotSupported
 	BadGateway
 	Unavailable
 	GatewayTimeout
 	LoopDetected
-	ClientLeft
 )
 
 // codes holds, for each Code, its name in problem types and logs, its HTTP status and its title.
@@ -64,12 +64,12 @@ var codes = [...]struct {
 	PreconditionRequired: {"precondition_required", 428, "The request must be conditional"},
 	RateLimited:          {"rate_limited", 429, "Too many requests"},
 	HeaderTooLarge:       {"header_too_large", 431, "The header is too large"},
+	ClientLeft:           {"client_left", 499, "The client left before the answer"},
 	NotSupported:         {"not_supported", 501, "The server does not do this"},
 	BadGateway:           {"bad_gateway", 502, "The backend gave no usable answer"},
 	Unavailable:          {"unavailable", 503, "The backend cannot be reached now"},
 	GatewayTimeout:       {"gateway_timeout", 504, "The backend did not answer in time"},
 	LoopDetected:         {"loop_detected", 508, "The request has been here before"},
-	ClientLeft:           {"client_left", 499, "The client left before the answer"},
 }
 
 // ProblemType, followed by a code's name, is the "type" of a problem (RFC 9457, section 3.1.1): a URI that stays.
@@ -94,7 +94,7 @@ func CodeOf(status int) (Code, bool) {
 	return Internal, false
 }
 
-// Codes are all codes in the order of their statuses, for documentation.
+// Codes are all codes, for documentation: Internal first, the others in the order of their statuses.
 func Codes() []Code {
 	all := make([]Code, len(codes))
 	for i := range all {

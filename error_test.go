@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,9 @@ import (
 
 func TestCodesAreComplete(t *testing.T) {
 	t.Parallel()
+	if codes := sluice.Codes(); codes[0] != sluice.Internal || !slices.IsSortedFunc(codes[1:], func(a, b sluice.Code) int { return a.Status() - b.Status() }) {
+		t.Errorf("the order is %v", codes)
+	}
 	names, statuses := map[string]bool{}, map[int]bool{}
 	for _, c := range sluice.Codes() {
 		if c.String() == "" || c.Title() == "" || c.Status() < 400 || c.Status() > 599 {
