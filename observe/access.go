@@ -114,14 +114,22 @@ func appendTextLine(dst []byte, e *ended) []byte {
 	dst = appendMilliseconds(append(dst, ' '), e.duration)
 	dst = append(dst, "ms endpoint="...)
 	dst = appendPlain(dst, []byte(e.series.endpoint))
+	dst = strconv.AppendInt(append(dst, " bytes_in="...), o.Received, 10)
+	dst = strconv.AppendInt(append(dst, " bytes_out="...), o.Sent, 10)
 	if x.Caller.Known() {
 		dst = appendPlain(append(dst, " caller="...), cut([]byte(x.Caller.Subject)))
+	}
+	if x.Request.Client.IsValid() {
+		dst = x.Request.Client.AppendTo(append(dst, " client_ip="...))
 	}
 	if o.Err != nil {
 		dst = append(dst, " error="...)
 		dst = append(dst, sluice.ErrorOf(o.Err).Code.String()...)
 	}
 	dst = append(append(dst, " request_id="...), x.RequestID()...)
+	if e.traced {
+		dst = e.trace.appendTraceID(append(dst, " trace_id="...))
+	}
 	return append(dst, '\n')
 }
 

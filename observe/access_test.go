@@ -93,8 +93,11 @@ func TestAccessLineIsSafe(t *testing.T) {
 func TestAccessText(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, found, func(o *observe.Options) { o.Format = observe.Text })
-	s.serve(request())
-	want := "18:00:00.006 INFO  GET /api/products/17 200 1.500ms endpoint=get_product request_id=made-here\n"
+	x := request()
+	x.Request.Header.Add("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	s.serve(x)
+	want := "18:00:00.006 INFO  GET /api/products/17 200 1.500ms endpoint=get_product bytes_in=3 bytes_out=9 client_ip=192.0.2.7" +
+		" request_id=made-here trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n"
 	if got := s.access.String(); got != want {
 		t.Errorf("got  %q, before the log was closed\nwant %q", got, want)
 	}
