@@ -28,6 +28,9 @@ func (f HandlerFunc) Serve(x *Exchange) error { return f(x) }
 type Exchange struct {
 	// Endpoint is whose exchange it is; nil until the router has found it.
 	Endpoint *Endpoint
+	// Route is the route by which the router found it, as a config writes it but with its host in lower case, such as
+	// "GET /a/{id}"; "" until then.
+	Route    string
 	Request  Request
 	Response Response
 	// Caller is who asks, as an authenticating policy found out.
@@ -167,7 +170,8 @@ func (x *Exchange) Reset(w Wire) {
 	}
 }
 
-// Clear takes back the response made so far, so that another can be made in its place.
+// Clear takes back the whole response made so far, so that another can be made in its place: status, upgrade, trailer,
+// every header field, those set by policies too, and the body, whose stream is closed with why.
 func (x *Exchange) Clear(why error) {
 	r := &x.Response
 	r.Body.Close(why)
@@ -274,8 +278,8 @@ func (x *Exchange) SetResult(slot int, json []byte) {
 	x.result[slot] = json
 }
 
-// keep appends to the exchange's own memory and returns what was appended. Memory given out earlier stays valid.
-func (x *Exchange) keep(appendTo func([]byte) []byte) []byte {
+// store appends to the exchange's own memory and returns what was appended. Memory given out earlier stays valid.
+func (x *Exchange) store(appendTo func([]byte) []byte) []byte {
 	start := len(x.arena)
 	x.arena = appendTo(x.arena)
 	return x.arena[start:len(x.arena):len(x.arena)]
@@ -285,7 +289,7 @@ func (x *Exchange) keep(appendTo func([]byte) []byte) []byte {
 func (x *Exchange) Unescape(text []byte) []byte {
 	for _, c := range text {
 		if c == '%' {
-			return x.keep(func(dst []byte) []byte { return unescape(dst, text, false) })
+			return x.store(func(dst []byte) []byte { return unescape(dst, text, false) })
 		}
 	}
 	return text

@@ -145,7 +145,7 @@ func TestResetLeavesNothingBehind(t *testing.T) {
 func public(x *sluice.Exchange) []any {
 	r, p := x.Request, x.Response
 	return []any{
-		x.Endpoint, x.Caller, x.Start, x.Deadline, x.Span,
+		x.Endpoint, x.Route, x.Caller, x.Start, x.Deadline, x.Span,
 		r.Method, r.Scheme, r.Proto, string(r.Host), string(r.Path), string(r.Query), fields(&r.Header), len(r.Params), string(r.Body.Bytes), r.Body.Stream,
 		fields(&r.Trailer), r.Remote, r.Client, r.TrustedPeer, r.Peer,
 		p.Status, fields(&p.Header), string(p.Body.Bytes), p.Body.Stream, fields(&p.Trailer), p.Upgrade == nil,

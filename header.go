@@ -100,11 +100,11 @@ func (h *Header) DelFunc(drop func(Field) bool) {
 			kept = append(kept, f)
 		}
 	}
-	h.keep(kept)
+	h.retain(kept)
 }
 
-// keep makes kept, filtered in place, the fields, and lets go of the others.
-func (h *Header) keep(kept []Field) {
+// retain makes kept, filtered in place, the fields, and lets go of the others.
+func (h *Header) retain(kept []Field) {
 	clear(h.fields[len(kept):])
 	h.fields = kept
 }
@@ -131,7 +131,7 @@ func (h *Header) delFrom(start int, name string) {
 			kept = append(kept, f)
 		}
 	}
-	h.keep(kept)
+	h.retain(kept)
 }
 
 // copy keeps b in the arena. Growing the arena leaves earlier copies where they are, so they stay valid.

@@ -19,7 +19,7 @@ func (x *Exchange) Keep(limit int64) (*Exchange, error) {
 		return nil, err
 	}
 	k := NewExchange(nil)
-	k.Endpoint, k.Start, k.Deadline = x.Endpoint, x.Start, x.Deadline
+	k.Endpoint, k.Route, k.Start, k.Deadline = x.Endpoint, x.Route, x.Start, x.Deadline
 	k.Caller = x.Caller
 	k.Caller.Claims = bytes.Clone(x.Caller.Claims)
 	k.id = bytes.Clone(x.RequestID())
@@ -43,6 +43,7 @@ func (x *Exchange) Keep(limit int64) (*Exchange, error) {
 type kept struct {
 	Version  int         `json:"v"`
 	Endpoint string      `json:"endpoint,omitempty"`
+	Route    string      `json:"route,omitempty"`
 	Start    time.Time   `json:"start,omitzero"`
 	Deadline time.Time   `json:"deadline,omitzero"`
 	ID       string      `json:"id,omitempty"`
@@ -84,9 +85,9 @@ func (x *Exchange) MarshalBinary() ([]byte, error) {
 	if r.Body.Stream != nil {
 		return nil, fmt.Errorf("an exchange whose body is streamed cannot be stored; keep it first")
 	}
-	k := kept{Version: keptVersion, Start: x.Start, Deadline: x.Deadline, ID: string(x.RequestID()), NewID: string(x.newID),
+	k := kept{Version: keptVersion, Route: x.Route, Start: x.Start, Deadline: x.Deadline, ID: string(x.RequestID()), NewID: string(x.newID),
 		Method: r.Method, Scheme: r.Scheme, Proto: r.Proto, Host: r.Host, Path: r.Path, Query: r.Query,
-		Header: keepFields(&r.Header), Body: r.Body.Bytes, Trailer: keepFields(&r.Trailer), Trusted: r.TrustedPeer}
+		Header: keptFields(&r.Header), Body: r.Body.Bytes, Trailer: keptFields(&r.Trailer), Trusted: r.TrustedPeer}
 	if x.Endpoint != nil {
 		k.Endpoint = x.Endpoint.Name
 	}
@@ -124,7 +125,7 @@ func Restore(data []byte, endpoint func(name string) *Endpoint) (*Exchange, erro
 			return nil, fmt.Errorf("stored exchange of endpoint %q, which is not there", k.Endpoint)
 		}
 	}
-	x.Start, x.Deadline = k.Start, k.Deadline
+	x.Route, x.Start, x.Deadline = k.Route, k.Start, k.Deadline
 	if k.ID != "" {
 		x.id = []byte(k.ID)
 	}
@@ -168,7 +169,7 @@ func (k *kept) restoreRequest(r *Request) (err error) {
 	return nil
 }
 
-func keepFields(h *Header) []keptField {
+func keptFields(h *Header) []keptField {
 	var fields []keptField
 	for _, f := range h.Fields() {
 		fields = append(fields, keptField(f))

@@ -26,7 +26,7 @@ func told(x *sluice.Exchange) string {
 		peer = r.Peer.SerialNumber.String()
 	}
 	return strings.Join([]string{
-		name, x.Start.Format(time.RFC3339Nano), x.Deadline.Format(time.RFC3339Nano), string(x.RequestID()), string(x.NewID()),
+		name, x.Route, x.Start.Format(time.RFC3339Nano), x.Deadline.Format(time.RFC3339Nano), string(x.RequestID()), string(x.NewID()),
 		fmt.Sprintf("%+v", x.Caller), r.Method, r.Scheme, r.Proto, string(r.Host), string(r.Path), string(r.Query), fields(&r.Header),
 		fmt.Sprintf("%s", r.Params), string(r.Body.Bytes), fields(&r.Trailer), r.Remote.String(), r.Client.String(), fmt.Sprint(r.TrustedPeer), peer,
 	}, "\n")
@@ -60,7 +60,7 @@ func full(t *testing.T) (x *sluice.Exchange, borrowed []byte) {
 		return borrowed[start:len(borrowed):len(borrowed)]
 	}
 	borrowed = make([]byte, 0, 1024)
-	x.Endpoint = &sluice.Endpoint{Name: "report"}
+	x.Endpoint, x.Route = &sluice.Endpoint{Name: "report"}, "POST /reports/{id}"
 	x.Start = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
 	x.Deadline = x.Start.Add(time.Minute)
 	x.Caller = sluice.Caller{Scheme: "jwt", Issuer: "i", Subject: "s", Claims: lend(`{"tenant":"t"}`)}

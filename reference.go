@@ -265,7 +265,7 @@ func (r *Reference) callerValue(x *Exchange) Value {
 	case fromClaims:
 		return LookupJSON(c.Claims, r.path, &x.arena)
 	}
-	return TextValue(x.keep(func(dst []byte) []byte { return c.AppendKey(dst) }))
+	return TextValue(x.store(func(dst []byte) []byte { return c.AppendKey(dst) }))
 }
 
 func textOrAbsent(b []byte) Value {

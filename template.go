@@ -174,7 +174,7 @@ func (r *Reference) segment(x *Exchange) []byte {
 	if v.Type() == Text {
 		return v.Bytes()
 	}
-	return x.keep(v.AppendText)
+	return x.store(v.AppendText)
 }
 
 // JSONTemplate is a JSON value in whose strings references stand in braces. A string that is one reference and
@@ -252,7 +252,7 @@ func (t *JSONTemplate) AppendJSON(dst []byte, x *Exchange) []byte {
 			dst = append(dst, p.literal...)
 		case p.quoted:
 			start := len(dst)
-			dst = AppendJSONString(dst, x.keep(p.ref.Value(x).AppendText))
+			dst = AppendJSONString(dst, x.store(p.ref.Value(x).AppendText))
 			dst = append(dst[:start], dst[start+1:len(dst)-1]...)
 		default:
 			dst = p.ref.Value(x).AppendJSON(dst)

@@ -45,9 +45,10 @@ func (s *serverEnd) describe(e *ended) {
 	if agent := req.Header.Value("User-Agent"); len(agent) > 0 {
 		set = append(set, semconv.UserAgentOriginal(borrowed(agent)))
 	}
-	if route := routeOf(x); route != "" {
-		s.sdk.SetName(methodName(req.Method) + " " + route)
-		set = append(set, semconv.HTTPRoute(route))
+	if slash := strings.IndexByte(x.Route, '/'); slash >= 0 {
+		path := x.Route[slash:]
+		s.sdk.SetName(methodName(req.Method) + " " + path)
+		set = append(set, semconv.HTTPRoute(path))
 	}
 	s.sdk.SetAttributes(set...)
 	s.describeFailure(o)
@@ -87,38 +88,3 @@ func appendServer(set []attribute.KeyValue, req *sluice.Request) []attribute.Key
 
 // borrowed is a copy of what a client sent, of bounded length and valid.
 func borrowed(b []byte) string { return valid(string(cut(b))) }
-
-// routeOf is the path of the endpoint's route that the exchange came by; "" when there is none.
-func routeOf(x *sluice.Exchange) string {
-	if x.Endpoint == nil {
-		return ""
-	}
-	for _, route := range x.Endpoint.Routes {
-		method, pattern, _ := strings.Cut(route, " ")
-		if method != x.Request.Method && (method != "GET" || x.Request.Method != "HEAD") {
-			continue
-		}
-		if slash := strings.IndexByte(pattern, '/'); slash >= 0 && matches(pattern[slash:], string(x.Request.Path)) {
-			return pattern[slash:]
-		}
-	}
-	return ""
-}
-
-// matches tells whether a path is one of a pattern's, such as "/api/{id}" or "/files/{rest...}".
-func matches(pattern, path string) bool {
-	for {
-		segment, morePattern, patternGoesOn := strings.Cut(pattern, "/")
-		if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "...}") {
-			return true
-		}
-		part, morePath, pathGoesOn := strings.Cut(path, "/")
-		if segment != part && !strings.HasPrefix(segment, "{") || patternGoesOn != pathGoesOn {
-			return false
-		}
-		if !patternGoesOn {
-			return true
-		}
-		pattern, path = morePattern, morePath
-	}
-}

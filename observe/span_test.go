@@ -35,7 +35,7 @@ func traced(t *testing.T, endpoint string, sample float64) (s *setup, out *sluic
 		call.Inject(out)
 		failure := sluice.Errorf(sluice.BadGateway, errors.New("EOF"), "the backend broke off")
 		call.End(failure)
-		x.Endpoint = product
+		x.Endpoint, x.Route = product, "GET *.example/api/products/{id}"
 		return failure
 	}, func(o *observe.Options) {
 		o.Traces = observe.Traces{Endpoint: endpoint, Sample: sample, Service: "shop", Version: "1.2.3"}
@@ -93,6 +93,31 @@ func TestSpans(t *testing.T) {
 	s.wantMetric("sluice_spans_exported_total 2.0")
 	if text := s.metricsText(); !strings.Contains(text, `le="0.0025"} 1 # {trace_id="`+trace+`"} 0.0015`) {
 		t.Errorf("no exemplar in\n%s", apiLines(text))
+	}
+}
+
+// A span is named by the route that the router found, whatever that takes; without one by the method alone.
+func TestSpanName(t *testing.T) {
+	t.Parallel()
+	for route, want := range map[string]string{
+		"* /{all...}":              "GET /{all...}",
+		"GET [::1]/a/{id}":         "GET /a/{id}",
+		"* *.example.org/x/{r...}": "GET /x/{r...}",
+		"":                         "GET",
+	} {
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			r, endpoint := newReceiver(t)
+			s := newSetup(t, func(x *sluice.Exchange) error { x.Route = route; return nil }, func(o *observe.Options) {
+				o.Traces = observe.Traces{Endpoint: endpoint, Sample: 1, Service: "shop"}
+			})
+			s.serve(request())
+			s.close()
+			_, path, _ := strings.Cut(want, " ")
+			if got, _ := attributes(r.span(t, want))["http.route"].(string); got != path {
+				t.Errorf("http.route is %q; want %q", got, path)
+			}
+		})
 	}
 }
 

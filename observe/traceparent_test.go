@@ -123,28 +123,6 @@ func FuzzTraceparent(f *testing.F) {
 	})
 }
 
-func TestMatches(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		pattern, path string
-		want          bool
-	}{
-		{"/a/{id}", "/a/1", true},
-		{"/a/{id}", "/a", false},
-		{"/a/{id}", "/a/1/", false},
-		{"/a/{id}/", "/a/1/", true},
-		{"/a/{id}", "/b/1", false},
-		{"/files/{rest...}", "/files/x/y", true},
-		{"/files/{rest...}", "/files/", true},
-		{"/files/{rest...}", "/file/x", false},
-		{"/", "/", true},
-	} {
-		if got := matches(c.pattern, c.path); got != c.want {
-			t.Errorf("%s and %s: %t", c.pattern, c.path, got)
-		}
-	}
-}
-
 func TestTarget(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -93,7 +93,7 @@ func reference(all []router.Entry, method, host, path string) string {
 		}
 		rank = append(append([]int{hostRank}, rank...), methodRank)
 		if best < 0 || slices.Compare(rank, bestRank) < 0 {
-			best, bestRank, bestText = i, rank, e.Endpoint.Name+params
+			best, bestRank, bestText = i, rank, e.Route.String()+params
 		}
 	}
 	switch {

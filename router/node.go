@@ -39,6 +39,8 @@ type leaf struct {
 // entry is an Entry with the places of its parameters.
 type entry struct {
 	Entry
+	// text is the route as it is written.
+	text   string
 	params []place
 }
 
@@ -198,7 +200,7 @@ func (n *node) leaves(yield func(*leaf)) {
 
 // fill tells the exchange whose it is, with the parameters as they stand in the path.
 func (e *entry) fill(x *sluice.Exchange) {
-	x.Endpoint = e.Endpoint
+	x.Endpoint, x.Route = e.Endpoint, e.text
 	x.Request.Params = x.Request.Params[:0]
 	left, index := x.Request.Path[1:], 0
 	for i := range e.params {

@@ -45,7 +45,7 @@ type Router struct {
 	allowed  allowed
 }
 
-// Serve sets Endpoint and Params, and calls the entry's handler.
+// Serve sets Endpoint, Route and Params, and calls the entry's handler.
 func (r *Router) Serve(x *sluice.Exchange) error {
 	if x.Request.Method == "OPTIONS" {
 		return r.serveOptions(x)
@@ -161,7 +161,7 @@ func (r *Router) add(e Entry) error {
 	if err != nil {
 		return err
 	}
-	return r.root(e.Route.Host).insert(&entry{Entry: e, params: e.Route.places()}, bit)
+	return r.root(e.Route.Host).insert(&entry{Entry: e, text: e.Route.String(), params: e.Route.places()}, bit)
 }
 
 // root is the top of the tree of a route's host.

@@ -50,7 +50,7 @@ func exchange(method, host, path string) *sluice.Exchange {
 	return x
 }
 
-// answer serves and puts what came of it into one line: the endpoint with its parameters, or the code, then Allow.
+// answer serves and puts what came of it into one line: the route with its parameters, or the code, then Allow.
 func answer(r *router.Router, x *sluice.Exchange) string {
 	err := r.Serve(x)
 	if err != nil {
@@ -64,7 +64,7 @@ func answer(r *router.Router, x *sluice.Exchange) string {
 	if x.Response.Status == 204 {
 		return "204 Allow: " + string(x.Response.Header.Value("allow"))
 	}
-	text := x.Endpoint.Name
+	text := x.Route
 	if x.Response.Status == 299 {
 		text = "preflight of " + text
 	}
