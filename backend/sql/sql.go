@@ -98,7 +98,8 @@ type Step struct {
 type Expect struct {
 	// That number.
 	Rows int64 `yaml:"rows,short" required:"true" min:"0"`
-	// The status of the answer where it is another.
+	// The status of the answer where it is another: one that tells the client what is wrong with its request, such as
+	// 404, 409, 412 or 422.
 	Else int `yaml:"else" default:"409"`
 }
 
@@ -160,10 +161,11 @@ func (u *Use) checkQuery() error {
 	return nil
 }
 
-// Check wants a status that is an error.
+// Check wants a status that tells the client what is wrong with its request: not that it asks too often, has left, or
+// that the server failed.
 func (e *Expect) Check() error {
-	if _, known := sluice.CodeOf(e.Else); !known {
-		return sluice.At("else", fmt.Errorf("%d is no status of an error that is known here; want one such as 404, 409 or 422", e.Else))
+	if _, known := sluice.CodeOf(e.Else); !known || e.Else < 400 || e.Else > 428 {
+		return sluice.At("else", fmt.Errorf("%d says nothing of a request that cannot be carried out; want a status such as 404, 409, 412 or 422", e.Else))
 	}
 	return nil
 }

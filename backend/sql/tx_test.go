@@ -2,6 +2,7 @@ package sql
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -179,4 +180,21 @@ func TestTXAgain(t *testing.T) {
 	}
 	n.wants(n.must("GET /x", &Use{Query: query(t, "SELECT (SELECT count(*) FROM sales) AS sales, (SELECT count(*) FROM gifts) AS gifts, sum(quantity) AS quantity FROM stock"), Returns: "one"}), "",
 		fmt.Sprintf(`{"sales":%d,"gifts":0,"quantity":%d}`, 6*rounds, 10+9*rounds))
+}
+
+// TestExpectElse takes the statuses that blame the request, and no other.
+func TestExpectElse(t *testing.T) {
+	t.Parallel()
+	var taken []int
+	for status := range 600 {
+		err := (&Expect{Else: status}).Check()
+		if err == nil {
+			taken = append(taken, status)
+		} else if !strings.HasPrefix(err.Error(), fmt.Sprintf("else: %d ", status)) || !strings.Contains(err.Error(), "want a status such as 404") {
+			t.Errorf("%v; want the field, what stands there and what is wanted", err)
+		}
+	}
+	if want := []int{400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 414, 415, 416, 422, 428}; !slices.Equal(taken, want) {
+		t.Errorf("taken are %v\nwant      %v", taken, want)
+	}
 }
