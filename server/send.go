@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -148,20 +149,33 @@ func (c *call) write(p []byte) error {
 	c.armWrite()
 	n, err := c.w.Write(p)
 	c.sent += int64(n)
-	return err
+	return c.unsent(err)
 }
 
 func (c *call) flush() error {
 	if err := c.w.FlushError(); err != nil {
-		return err
+		return c.unsent(err)
 	}
 	c.out = true
 	c.disarmWrite()
 	return nil
 }
 
-// armWrite sets the deadline of a write: BodyTimeout from now, for a stream no later than the exchange's. On HTTP/2, where it costs a word with the connection, only long answers
-// need one: what fits the client's window does not wait, and WriteByteTimeout watches the connection.
+// unsent is what an error of writing means: the client has left or takes nothing any more, unless the server itself
+// has cut it off.
+func (c *call) unsent(err error) error {
+	switch d := c.x.Deadline; {
+	case err == nil || c.engine.cut.Load() || errors.Is(err, http.ErrContentLength) || errors.Is(err, http.ErrBodyNotAllowed):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded) && !d.IsZero() && !time.Now().Before(d):
+		return context.DeadlineExceeded
+	}
+	return sluice.Errorf(sluice.ClientLeft, err, "the client left before it had the answer")
+}
+
+// armWrite sets the deadline of a write: BodyTimeout from now, for a stream no later than the exchange's. On HTTP/2,
+// where it costs a word with the connection, only long answers need one: what fits the client's window does not wait,
+// and WriteByteTimeout watches the connection.
 func (c *call) armWrite() {
 	if c.http2 && c.x.Response.Body.Stream == nil && len(c.x.Response.Body.Bytes) < 32<<10 {
 		return

@@ -286,6 +286,17 @@ func (s *Server) Drain() {
 // sockets and idle connections, and waits for running exchanges, upgraded ones too. What still runs after the config's
 // Timeout, or when ctx ends, is cut off, which is an error. A caller that has a readiness to take back does so
 // before. Serve returns when Shutdown is over.
+//
+// No request is lost that has arrived, whole or begun, before its connection is closed: connections that clients have
+// made are accepted first, and a connection of HTTP/1 is closed as idle only when nothing has come over it for a
+// second and nothing lies in it then, and with an end instead of a reset. So a client that heeds Connection: close
+// and uses its connections at least once during Delay, or once a second, is told by an answer before any is closed.
+// What remains is what no server can know of: a request still on its way when the end of an idle connection is sent
+// gets none (RFC 9112, section 9.5, has clients send it again if it is idempotent), nor does one on a connection
+// that is still being made when the socket is closed, or whose client sends without waiting for the answer that asks
+// it to leave. Systems other than Unix cannot look at what lies in a socket, so there a request may also be lost that
+// arrives just when its connection is closed. On HTTP/2 GOAWAY names the last request that is answered, and clients
+// may send later ones again; its idle connections get it when those of HTTP/1 that may bring a request are gone.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -249,6 +250,49 @@ func TestApplyMovesTheAddress(t *testing.T) {
 			t.Fatal("the address that is gone is still served")
 		}
 	}
+}
+
+// TestApplyUnderLoad moves the address and changes limits while clients that heed Connection: close
+// run: none may lose a request. A client dials what is told to be the address.
+func TestApplyUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := serve(t, plain, okHandler)
+	var dialing sync.RWMutex // held for writing while the address moves, since whoever dials must know the new one
+	var stop atomic.Bool
+	var clients sync.WaitGroup
+	asked := make(chan struct{}, 1)
+	for range 4 {
+		clients.Go(func() {
+			for !stop.Load() {
+				dialing.RLock()
+				c := dial(t, address(s))
+				dialing.RUnlock()
+				for answer := ask(t, c); !answer.Close && !stop.Load(); answer = ask(t, c) {
+					select {
+					case asked <- struct{}{}:
+					default:
+					}
+				}
+				c.Close()
+			}
+		})
+	}
+	for i := range 12 {
+		<-asked
+		c := plain
+		c.HTTP, c.Limits.MaxBody = address(s), int64(1<<20+i)
+		if i%3 == 2 {
+			c.HTTP = "127.0.0.1:0" // another one than that of before
+		}
+		dialing.Lock()
+		err := s.Apply(c)
+		dialing.Unlock()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	stop.Store(true)
+	clients.Wait()
 }
 
 func TestInternalErrorsAreLoggedOnce(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -104,6 +105,8 @@ func (s *socket) acceptRest() {
 		var c net.Conn
 		if c, err = s.listener.Accept(); err == nil {
 			s.hand(c)
+		} else if errors.Is(err, os.ErrDeadlineExceeded) { // that of close, which may come after
+			err = nil
 		}
 	}
 }

@@ -41,7 +41,7 @@ type EngineStart func(t *testing.T, h sluice.Handler, l server.Limits, d server.
 // Engine checks that an engine moves exchanges as the Handler, Exchange and Wire of package sluice promise it, and
 // reads and writes HTTP as its RFCs have it. It knows no more of the engine than an address.
 func Engine(t *testing.T, start EngineStart) {
-	groups := [][]engineCase{exchangeCases, bodyCases, answerCases, endCases, drainCases}
+	groups := [][]engineCase{exchangeCases, bodyCases, earlyCases, answerCases, endCases, drainCases}
 	if !startIdle(t, start).HTTP2 {
 		groups = append(groups, partCases, messageCases, framingCases, upgradeCases)
 	}

@@ -1,6 +1,7 @@
 package sluicetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -273,6 +275,62 @@ var bodyCases = []engineCase{
 		}
 		wantStatus(t, answer, 403)
 	}},
+}
+
+// earlyCases are about answers that are made while another goroutine still reads the request, as where an upload is
+// passed on and the backend answers before it has all of it; on every version of HTTP.
+var earlyCases = []engineCase{
+	{"an early short answer ends a read that waits", func(t *testing.T, e *engineTest) {
+		early(t, e, func(x *sluice.Exchange) { x.Response.Body.SetBytes(bytes.Repeat([]byte("a"), earlySize)) })
+	}},
+	{"an early stream ends a read that waits", func(t *testing.T, e *engineTest) {
+		early(t, e, func(x *sluice.Exchange) {
+			x.Response.Body.SetStream(parts(io.EOF, slices.Repeat([]string{"aaaaaaaa"}, earlySize/8)...), -1)
+		})
+	}},
+	{"an early refusal ends a read that waits", func(t *testing.T, e *engineTest) {
+		early(t, e, func(x *sluice.Exchange) {
+			x.Response.Status = 403
+			x.Response.Body.SetBytes(bytes.Repeat([]byte("a"), earlySize))
+		})
+	}},
+}
+
+const earlySize = 64 << 10
+
+// early has a handler answer while a goroutine of it waits for the rest of an upload that does not come. BodyTimeout
+// is longer than the suite waits for anything.
+func early(t *testing.T, e *engineTest, answer func(*sluice.Exchange)) {
+	ends, reads := newRecorder(), make(chan error, 1)
+	e.serve(t, func(x *sluice.Exchange) error {
+		x.OnEnd(ends)
+		x.Deadline = x.Start.Add(e.limits.RequestTimeout / 2) // as a policy does before next
+		in, begun := x.Request.Body.Stream, make(chan struct{})
+		go func() {
+			var p [8]byte
+			_, err := io.ReadFull(in, p[:])
+			for close(begun); err == nil; {
+				_, err = in.Read(p[:])
+			}
+			reads <- err
+		}()
+		<-begun
+		answer(x)
+		return nil
+	})
+	in, out := io.Pipe()
+	t.Cleanup(func() { out.Close() })
+	go io.WriteString(out, "the firs")
+	_, body, err := e.do(t, e.request(t, "POST", "/", in))
+	if err != nil || body != strings.Repeat("a", earlySize) {
+		t.Errorf("%d bytes and %v, want the whole answer of %d", len(body), err, earlySize)
+	}
+	if err := receive(t, reads, "the read's end"); err == io.EOF {
+		t.Error("the upload seems whole")
+	}
+	if o := ends.outcome(t); o.Sent != earlySize || o.Err != nil {
+		t.Errorf("outcome %+v", o)
+	}
 }
 
 // memoryCases are about memory, on every version of HTTP.

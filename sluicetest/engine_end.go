@@ -156,8 +156,8 @@ var endCases = []engineCase{
 		}
 		leave()
 		answer.Body.Close()
-		if o := ends.outcome(t); o.Err == nil {
-			t.Errorf("outcome %+v", o)
+		if o := ends.outcome(t); o.Status != 200 || o.Err == nil || sluice.ErrorOf(o.Err).Code != sluice.ClientLeft {
+			t.Errorf("outcome %+v, want 200 cut off by a client that left", o)
 		}
 	}},
 	{"a panic in OnEnd does not reach the client", func(t *testing.T, e *engineTest) {

@@ -195,6 +195,31 @@ var messageCases = []engineCase{
 			t.Error("the answer does not say so")
 		}
 	}},
+	{"an early answer to an upload that somebody still reads ends the connection", func(t *testing.T, e *engineTest) {
+		reads := make(chan error, 1)
+		e.serve(t, func(x *sluice.Exchange) error {
+			in, begun := x.Request.Body.Stream, make(chan struct{})
+			go func() {
+				p := make([]byte, 3)
+				_, err := io.ReadFull(in, p)
+				for close(begun); err == nil; {
+					_, err = in.Read(p)
+				}
+				reads <- err
+			}()
+			<-begun
+			return ok(x)
+		})
+		c := e.dial(t)
+		c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+		_, body := c.answer(t, "POST")
+		wantBody(t, body, "ok")
+		if err := receive(t, reads, "the read's end"); err == io.EOF {
+			t.Error("the upload seems whole")
+		}
+		io.WriteString(c, "defghi"+get) // which may find the connection closed
+		c.closed(t)
+	}},
 	{"a body that was not asked for is not waited for", func(t *testing.T, e *engineTest) {
 		e.serve(t, func(x *sluice.Exchange) error { return &sluice.Error{Code: sluice.Unauthenticated} })
 		c := e.dial(t)
