@@ -37,7 +37,7 @@ type Where struct {
 	// dies, and the file stays whole; full waits for the disk at each commit.
 	Synchronous string `yaml:"synchronous" enum:"normal,full"`
 	// How long a write waits while another process writes to the file; then the client gets 503.
-	BusyTimeout time.Duration `yaml:"busy_timeout"`
+	BusyTimeout time.Duration `yaml:"busy_timeout" min:"1ms"`
 }
 
 // NodeBound says that a SQLite file is one node's.
