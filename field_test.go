@@ -1,6 +1,7 @@
 package sluice_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sluiceapi/sluice"
@@ -15,6 +16,42 @@ func TestCheckFieldName(t *testing.T) {
 	} {
 		if err := sluice.CheckFieldName(name); (err == nil) != ok {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func TestSameToken(t *testing.T) {
+	t.Parallel()
+	for pair, same := range map[[2]string]bool{
+		{"X-Tenant", "x-tENANT"}: true, {"", ""}: true, {"a", "b"}: false, {"a", "aa"}: false,
+		{"@", "`"}: false, {"[", "{"}: false, {"K", "\u212a"}: false, {"\xe4", "\xc4"}: false,
+	} {
+		a, b := pair[0], pair[1]
+		if sluice.SameToken(a, b) != same || sluice.SameToken([]byte(b), a) != same || sluice.SameToken([]byte(a), []byte(b)) != same {
+			t.Errorf("%q and %q are not told to be the same: %t", a, b, same)
+		}
+	}
+}
+
+func TestCheckFields(t *testing.T) {
+	t.Parallel()
+	for want, lines := range map[string][]string{
+		"":                               {"x-a: {query.q}", "x-b: \t"},
+		`set.a b: "a b" is not the name`: {"a b: 1"},
+		"set.content-length: content-length belongs": {"content-length: 1"},
+		"set.X-A: the same field as x-a":             {"x-a: 1", "X-A: 2"},
+		"set.x-a: a control character":               {"x-a: a\nb"},
+	} {
+		var m sluice.Map[sluice.Template]
+		for _, line := range lines {
+			name, value, _ := strings.Cut(line, ": ")
+			if err := m.AppendEntry(name).(*sluice.Template).UnmarshalText([]byte(value)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := sluice.CheckFields("set", m)
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v", lines, err)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (h *Header) Fields() []Field { return h.fields }
 // Value is the value of the first field of that name, nil when there is none, and not nil when it is empty.
 func (h *Header) Value(name string) []byte {
 	for i := range h.fields {
-		if foldEqual(h.fields[i].Name, name) {
+		if SameToken(h.fields[i].Name, name) {
 			if v := h.fields[i].Value; v != nil {
 				return v
 			}
@@ -44,7 +44,7 @@ func (h *Header) Has(name string) bool { return h.Count(name) > 0 }
 func (h *Header) Count(name string) int {
 	n := 0
 	for i := range h.fields {
-		if foldEqual(h.fields[i].Name, name) {
+		if SameToken(h.fields[i].Name, name) {
 			n++
 		}
 	}
@@ -70,7 +70,7 @@ func (h *Header) Set(name, value string) { h.SetBytes(name, aliasBytes(value)) }
 // SetBytes is Set for a borrowed value.
 func (h *Header) SetBytes(name string, value []byte) {
 	for i := range h.fields {
-		if foldEqual(h.fields[i].Name, name) {
+		if SameToken(h.fields[i].Name, name) {
 			h.fields[i].Value = value
 			h.delFrom(i+1, name)
 			return
@@ -127,7 +127,7 @@ func (h *Header) CopyFrom(other *Header) {
 func (h *Header) delFrom(start int, name string) {
 	kept := h.fields[:start]
 	for _, f := range h.fields[start:] {
-		if !foldEqual(f.Name, name) {
+		if !SameToken(f.Name, name) {
 			kept = append(kept, f)
 		}
 	}
@@ -139,26 +139,6 @@ func (h *Header) copy(b []byte) []byte {
 	start := len(h.arena)
 	h.arena = append(h.arena, b...)
 	return h.arena[start:len(h.arena):len(h.arena)]
-}
-
-// foldEqual compares a field name with a known one without regard to ASCII case.
-func foldEqual(b []byte, name string) bool {
-	if len(b) != len(name) {
-		return false
-	}
-	for i := range b {
-		if c, d := b[i], name[i]; c != d && lower(c) != lower(d) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + ('a' - 'A')
-	}
-	return c
 }
 
 // aliasBytes views a string as bytes that must not be written.

@@ -110,16 +110,6 @@ func (t *Template) AppendField(dst []byte, x *Exchange) ([]byte, error) {
 	return dst, nil
 }
 
-// ValidFieldValue tells whether b can be the value of a header field: no control character but a tab.
-func ValidFieldValue(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
 // PathTemplate is a Template for the path of a target. Every value is escaped as one segment; only a rest wildcard
 // keeps its slashes.
 type PathTemplate struct{ Template }

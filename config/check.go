@@ -53,10 +53,11 @@ func (p *Policy) Check() error {
 	return nil
 }
 
-// Check refuses an answer without a body that is given one.
+// Check refuses fields that are not the user's to set, and an answer without a body that is given one.
 func (r *Respond) Check() error {
+	err := sluice.CheckFields("headers", r.Headers)
 	if (r.Status == 204 || r.Status == 304) && !r.JSON.IsZero() {
-		return sluice.At("json", fmt.Errorf("an answer with status %d has no body; want no json, or another status", r.Status))
+		err = errors.Join(err, sluice.At("json", fmt.Errorf("an answer with status %d has no body; want no json, or another status", r.Status)))
 	}
-	return nil
+	return err
 }

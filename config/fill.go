@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/sluiceapi/sluice"
 )
@@ -169,22 +168,10 @@ func badName(name, rule string) string {
 		return "this name is not plain; want letters, digits, - and _, and a letter first"
 	case rule == "input" && sluice.Reserved(name):
 		return "this name has a meaning of its own in references; want another"
-	case rule == "header" && !isToken(name):
+	case rule == "header" && !sluice.ValidFieldName([]byte(name)):
 		return "this is no name of a header field; want letters, digits and -"
 	}
 	return ""
-}
-
-// isToken tells whether text is a token (RFC 9110, section 5.6.2).
-func isToken(text string) bool {
-	for i := range len(text) {
-		c := text[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		if !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
-			return false
-		}
-	}
-	return text != ""
 }
 
 func (fl filler) json(v reflect.Value, n *node, path string) bool {

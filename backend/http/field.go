@@ -1,6 +1,10 @@
 package http
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/sluiceapi/sluice"
+)
 
 // role is what a proxy does with a field.
 type role uint8
@@ -54,19 +58,19 @@ func roleOf(name []byte) role {
 	case 14:
 		return roleIf(name, "content-length", length) | roleIf(name, "http2-settings", hop)
 	case 16:
-		if is(name, "proxy-connection") {
+		if sluice.SameToken(name, "proxy-connection") {
 			return hop
 		}
 	case 17:
-		if is(name, "transfer-encoding") {
+		if sluice.SameToken(name, "transfer-encoding") {
 			return encoding
 		}
 	case 18:
-		if is(name, "proxy-authenticate") {
+		if sluice.SameToken(name, "proxy-authenticate") {
 			return hop
 		}
 	case 19:
-		if is(name, "proxy-authorization") {
+		if sluice.SameToken(name, "proxy-authorization") {
 			return hop
 		}
 	}
@@ -75,45 +79,26 @@ func roleOf(name []byte) role {
 
 func forwardedRole(name []byte) role {
 	const prefix = "x-forwarded-"
-	if len(name) <= len(prefix) || name[1] != '-' || !is(name[:len(prefix)], prefix) {
+	if len(name) <= len(prefix) || name[1] != '-' || !sluice.SameToken(name[:len(prefix)], prefix) {
 		return passes
 	}
 	switch rest := name[len(prefix):]; {
-	case is(rest, "for"):
+	case sluice.SameToken(rest, "for"):
 		return forwardedFor
-	case is(rest, "proto"):
+	case sluice.SameToken(rest, "proto"):
 		return forwardedProto
-	case is(rest, "host"):
+	case sluice.SameToken(rest, "host"):
 		return forwardedHost
 	}
 	return forwardedOther
 }
 
 func roleIf(name []byte, known string, r role) role {
-	if is(name, known) {
+	if sluice.SameToken(name, known) {
 		return r
 	}
 	return passes
 }
-
-// is compares a name with a known one in lower case, without regard to ASCII case.
-func is(name []byte, lower string) bool {
-	if len(name) != len(lower) {
-		return false
-	}
-	for i, c := range name {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// same compares two names without regard to ASCII case.
-func same(a, b []byte) bool { return len(a) == len(b) && bytes.EqualFold(a, b) }
 
 // options are the names in the Connection fields of a message: its own connection options and the fields that are
 // for one hop only. The bytes are those of the fields.
@@ -137,7 +122,7 @@ func (o options) add(value []byte) (names options, ok bool) {
 
 func (o options) has(lower string) bool {
 	for _, name := range o {
-		if is(name, lower) {
+		if sluice.SameToken(name, lower) {
 			return true
 		}
 	}
@@ -146,7 +131,7 @@ func (o options) has(lower string) bool {
 
 func (o options) names(field []byte) bool {
 	for _, name := range o {
-		if same(name, field) {
+		if sluice.SameToken(name, field) {
 			return true
 		}
 	}
@@ -156,7 +141,7 @@ func (o options) names(field []byte) bool {
 // essential are the fields that no Connection may name.
 func essential(name []byte) bool {
 	for _, known := range [...]string{"host", "content-length", "authorization", "cookie", "set-cookie", "www-authenticate", "authentication-info"} {
-		if is(name, known) {
+		if sluice.SameToken(name, known) {
 			return true
 		}
 	}
@@ -179,26 +164,3 @@ func trim(b []byte) []byte {
 	}
 	return b
 }
-
-// isToken tells whether b is a token (RFC 9110, section 5.6.2).
-func isToken(b []byte) bool {
-	for _, c := range b {
-		if !tokenChars[c] {
-			return false
-		}
-	}
-	return len(b) > 0
-}
-
-var tokenChars = func() (t [256]bool) {
-	for c := '0'; c <= '9'; c++ {
-		t[c] = true
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		t[c] = true
-	}
-	return t
-}()

@@ -93,7 +93,7 @@ func (h *head) frame() error {
 			}
 			h.length = n
 		case encoding:
-			if h.chunked || h.old || !is(f.Value, "chunked") {
+			if h.chunked || h.old || !sluice.SameToken(f.Value, "chunked") {
 				return malformed("a Transfer-Encoding that is not chunked, once, in HTTP/1.1")
 			}
 			h.chunked = true
@@ -161,7 +161,7 @@ func appendFields(fields []sluice.Field, b []byte) ([]sluice.Field, error) {
 
 func parseField(line []byte) (sluice.Field, error) {
 	colon := bytes.IndexByte(line, ':')
-	if colon < 0 || !isToken(line[:colon]) {
+	if colon < 0 || !sluice.ValidFieldName(line[:colon]) {
 		return sluice.Field{}, malformed("a field line without a name")
 	}
 	f := sluice.Field{Name: line[:colon:colon], Value: trim(line[colon+1:])}

@@ -147,17 +147,15 @@ func (c *Config) Check() error {
 // Check refuses what would make another request than the one that is meant.
 func (u *Use) Check() error {
 	var errs []error
-	if u.Method != "" && (!isToken([]byte(u.Method)) || u.Method == "CONNECT") {
+	if u.Method != "" && (!sluice.ValidFieldName([]byte(u.Method)) || u.Method == "CONNECT") {
 		errs = append(errs, sluice.At("method", fmt.Errorf("%q is no method; want one such as GET or POST", u.Method)))
 	}
 	if i := strings.IndexFunc(u.Path.String(), func(c rune) bool { return c <= ' ' || c == 0x7f || c == '?' || c == '#' || c == '\\' }); i >= 0 {
 		errs = append(errs, sluice.At("path", fmt.Errorf("%q cannot stand in a path; want it escaped, or the query under query", u.Path.String()[i:i+1])))
 	}
+	errs = append(errs, sluice.CheckFields("headers", u.Headers))
 	for _, h := range u.Headers {
-		switch name := []byte(h.Name); {
-		case !isToken(name):
-			errs = append(errs, sluice.At("headers."+h.Name, fmt.Errorf("%q is no name of a field", h.Name)))
-		case roleOf(name).reserved():
+		if sluice.CheckFieldName(h.Name) == nil && roleOf([]byte(h.Name)).reserved() {
 			errs = append(errs, sluice.At("headers."+h.Name, fmt.Errorf("%s is set by the proxy itself", h.Name)))
 		}
 	}

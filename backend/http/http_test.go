@@ -220,4 +220,8 @@ func TestConfigMistakes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	twice := Use{Headers: sluice.Map[sluice.Template]{{Name: "X-A"}, {Name: "x-a"}}}
+	if err := twice.Check(); err == nil || !strings.Contains(err.Error(), "headers.x-a: the same field as X-A") {
+		t.Errorf("a field under two names: %v", err)
+	}
 }

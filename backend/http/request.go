@@ -29,9 +29,9 @@ func (c *call) admit() error {
 			}
 		case upgrade:
 			upgrades++
-			websocket = is(f.Value, "websocket")
+			websocket = sluice.SameToken(f.Value, "websocket")
 		case expect:
-			c.expect = r.Body.Stream != nil && r.Proto != "HTTP/1.0" && is(f.Value, "100-continue")
+			c.expect = r.Body.Stream != nil && r.Proto != "HTTP/1.0" && sluice.SameToken(f.Value, "100-continue")
 		}
 	}
 	c.upgrade = upgrades == 1 && websocket && r.Method == "GET" && c.method() == "GET" && r.Proto == "HTTP/1.1" &&
@@ -206,7 +206,7 @@ func (c *call) inject() bool {
 
 func (c *call) sets(name []byte) bool {
 	for _, set := range c.h.set {
-		if same(set, name) {
+		if sluice.SameToken(set, name) {
 			return true
 		}
 	}
@@ -281,7 +281,7 @@ func (c *call) wantsTrailers() bool {
 		}
 		for list := f.Value; len(list) > 0; {
 			var coding []byte
-			if coding, list = cutList(list); is(coding, "trailers") {
+			if coding, list = cutList(list); sluice.SameToken(coding, "trailers") {
 				return true
 			}
 		}

@@ -219,7 +219,7 @@ func (p *pump) last() (readErr, writeErr error) {
 	p.pumpEnding.Store(true)
 	out := append(p.buffer[:0], "0\r\n"...)
 	for _, f := range p.x.Request.Trailer.Fields() {
-		if mayTrail(f.Name) && isToken(f.Name) && sluice.ValidFieldValue(f.Value) {
+		if mayTrail(f.Name) && sluice.ValidFieldName(f.Name) && sluice.ValidFieldValue(f.Value) {
 			out = appendField(out, f.Name, f.Value)
 		}
 	}

@@ -16,7 +16,7 @@ func (c *call) tunnel(n int) error {
 	websocket := 0
 	for i, f := range c.head.fields {
 		if c.head.roles[i] == upgrade {
-			if websocket++; !is(f.Value, "websocket") {
+			if websocket++; !sluice.SameToken(f.Value, "websocket") {
 				websocket = 2
 			}
 		}

@@ -67,7 +67,7 @@ func (u *Use) Check() error {
 	case contents == 1 && (u.Status == 204 || u.Status == 205 || u.Status == 304):
 		errs = append(errs, sluice.At("status", fmt.Errorf("an answer of status %d has no content", u.Status)))
 	}
-	errs = append(errs, u.checkFiles(), u.checkType(), u.checkHeaders())
+	errs = append(errs, u.checkFiles(), u.checkType(), sluice.CheckFields("headers", u.Headers))
 	return errors.Join(errs...)
 }
 
@@ -99,22 +99,4 @@ func (u *Use) checkType() error {
 		return sluice.At("type", fmt.Errorf("%q is not a content type; want one such as text/html; charset=utf-8", u.Type))
 	}
 	return nil
-}
-
-func (u *Use) checkHeaders() error {
-	var errs []error
-	for i := range u.Headers {
-		name, value := u.Headers[i].Name, u.Headers[i].Value.String()
-		at := "headers." + name
-		errs = append(errs, sluice.At(at, sluice.CheckFieldName(name)))
-		if !sluice.ValidFieldValue([]byte(value)) {
-			errs = append(errs, sluice.At(at, errors.New("a control character, which cannot stand in a header field")))
-		}
-		for j := range i {
-			if strings.EqualFold(u.Headers[j].Name, name) {
-				errs = append(errs, sluice.At(at, fmt.Errorf("the same field as %s; case does not count", u.Headers[j].Name)))
-			}
-		}
-	}
-	return errors.Join(errs...)
 }

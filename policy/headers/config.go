@@ -3,7 +3,6 @@ package headers
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/sluiceapi/sluice"
 )
@@ -59,7 +58,7 @@ func (c *Changes) check(at string) error {
 	for i, name := range c.Remove {
 		errs = append(errs, sluice.At(fmt.Sprintf("%s.remove[%d]", at, i), sluice.CheckFieldName(name)))
 		for _, e := range c.Set {
-			if strings.EqualFold(e.Name, name) {
+			if sluice.SameToken(e.Name, name) {
 				errs = append(errs, sluice.At(fmt.Sprintf("%s.remove[%d]", at, i), fmt.Errorf("%s is set too, which replaces it", name)))
 			}
 		}
@@ -68,21 +67,10 @@ func (c *Changes) check(at string) error {
 }
 
 func checkFields(at string, m sluice.Map[sluice.Template]) []error {
-	var errs []error
+	errs := []error{sluice.CheckFields(at, m)}
 	for i := range m {
-		at := at + "." + m[i].Name
-		errs = append(errs, sluice.At(at, sluice.CheckFieldName(m[i].Name)))
-		text := m[i].Value.String()
-		if text == "" {
-			errs = append(errs, sluice.At(at, errors.New("an empty value; want remove to take a field away")))
-		}
-		if !sluice.ValidFieldValue([]byte(text)) {
-			errs = append(errs, sluice.At(at, errors.New("a control character, which cannot stand in a header field")))
-		}
-		for j := range i {
-			if strings.EqualFold(m[j].Name, m[i].Name) {
-				errs = append(errs, sluice.At(at, fmt.Errorf("the same field as %s; case does not count", m[j].Name)))
-			}
+		if m[i].Value.String() == "" {
+			errs = append(errs, sluice.At(at+"."+m[i].Name, errors.New("an empty value; want remove to take a field away")))
 		}
 	}
 	return errs
