@@ -21,6 +21,9 @@ func TestConfigMistakes(t *testing.T) {
 		{"readers: 1", "query: SELECT 1\n      returns: \"\"", "endpoints.e.sql.returns: "},
 		{"readers: 1", "query: SELECT 1 AS id\n      page:\n        keyset: [id]\n        size: 0", "endpoints.e.sql.page.size: 0 is below 1; want at least 1"},
 		{"readers: 1", "query: SELECT 1 AS id\n      page:\n        keyset: []", "endpoints.e.sql.page.keyset: "},
+		{"readers: 1", "query:\n        sqlite: SELECT 1", "endpoints.e.sql.query: "},
+		{"readers: 1", "query: \"\"", "endpoints.e.sql: there is no statement; want query or tx"},
+		{"readers: 1", "tx:\n        - query: \"\"", "endpoints.e.sql.tx[0].query: "},
 		{"readers: 1", "tx:\n        - query: SELECT 1\n          expect:\n            rows: 1\n            else: 499", "endpoints.e.sql.tx[0].expect.else: 499 "},
 		{"readers: 1", "tx:\n        - query: SELECT 1\n          expect:\n            rows: 1\n            else: 0", "endpoints.e.sql.tx[0].expect.else: 0 "},
 	} {
@@ -42,7 +45,7 @@ func TestSuite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sluicetest.Backend(t, sluicetest.BackendCase{Kind: sql.Kind, Where: "sql: sqlite:x.db", Use: use, Route: "POST /e", Line: "POST /e"})
+			sluicetest.Backend(t, sluicetest.BackendCase{Kind: sql.Kind, Where: "sql:\n  url: sqlite:x.db\n  readers: 8", Use: use, Route: "POST /e", Line: "POST /e"})
 		})
 	}
 }

@@ -21,14 +21,8 @@ type plan struct {
 // errUnknown is that of a statement that could not be checked, for want of tables.
 var errUnknown = errors.New("the statement could not be checked")
 
-// plan compiles the statement of a query. Errors name the place in the text as it was written.
-func (b *backend) plan(ep *sluice.Endpoint, field string, q *Query) (*plan, error) {
-	s := &q.Text
-	if s.IsZero() {
-		if s, field = &q.SQLite, field+".sqlite"; s.IsZero() {
-			return nil, sluice.At(strings.TrimSuffix(field, ".sqlite"), errors.New("there is no statement for SQLite; want sqlite beside postgres"))
-		}
-	}
+// plan compiles a statement. Errors name the place in the text as it was written.
+func (b *backend) plan(ep *sluice.Endpoint, field string, s *SQL) (*plan, error) {
 	stmt, err := b.prepare(field, s)
 	if err != nil {
 		return nil, err

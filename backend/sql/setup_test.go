@@ -63,8 +63,8 @@ func (n *node) newEnv(name string) *sluice.Env {
 	}
 }
 
-// sql parses a statement.
-func parse(t testing.TB, text string) SQL {
+// query parses a statement.
+func query(t testing.TB, text string) SQL {
 	t.Helper()
 	var s SQL
 	if err := s.UnmarshalText([]byte(text)); err != nil {
@@ -73,17 +73,10 @@ func parse(t testing.TB, text string) SQL {
 	return s
 }
 
-func query(t testing.TB, text string) Query { return Query{Text: parse(t, text)} }
-
 func (u *Use) each(yield func(*sluice.Reference)) {
-	queries := []*Query{&u.Query}
+	u.Query.References(yield)
 	for i := range u.TX {
-		queries = append(queries, &u.TX[i].Query)
-	}
-	for _, q := range queries {
-		q.Text.References(yield)
-		q.SQLite.References(yield)
-		q.Postgres.References(yield)
+		u.TX[i].Query.References(yield)
 	}
 }
 

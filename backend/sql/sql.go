@@ -58,8 +58,8 @@ func (w *Where) NodeBound() string {
 type Use struct {
 	// The database, one of those under backends. It may be left out where there is one only.
 	Backend string `yaml:"backend"`
-	// The statement. Where SQLite and PostgreSQL need different words, a map of `sqlite` and `postgres`.
-	Query Query `yaml:"query"`
+	// The statement.
+	Query SQL `yaml:"query"`
 	// What is answered. many: the rows as an array. one: the row as an object; none is a 404, and more than one a 500,
 	// which undoes a write. count: `{"count": n}`, the rows that were changed or, of a read, the number that it gives.
 	// none: 204 without a body. Left out, it is many for a statement that gives rows, and count for another.
@@ -86,7 +86,7 @@ type Page struct {
 // Step is one statement of a transaction.
 type Step struct {
 	// The statement.
-	Query Query `yaml:"query" required:"true"`
+	Query SQL `yaml:"query" required:"true"`
 	// Keeps the statement's first row under this name, for the statements below (`$order.id`) and for `respond`. It is
 	// null where there is no row.
 	As string `yaml:"as"`
@@ -103,34 +103,13 @@ type Expect struct {
 	Else int `yaml:"else" default:"409"`
 }
 
-// Query is one statement.
-type Query struct {
-	// The statement, for whichever database.
-	Text SQL `yaml:"text,short"`
-	// The statement for SQLite.
-	SQLite SQL `yaml:"sqlite"`
-	// The statement for PostgreSQL.
-	Postgres SQL `yaml:"postgres"`
-}
-
-// Check wants one statement of the query.
-func (q *Query) Check() error {
-	dialects := !q.SQLite.IsZero() || !q.Postgres.IsZero()
-	if q.Text.IsZero() != dialects {
-		return errors.New("want one statement, or sqlite and postgres with one each")
-	}
-	return nil
-}
-
-func (q *Query) isZero() bool { return q.Text.IsZero() && q.SQLite.IsZero() && q.Postgres.IsZero() }
-
 // Check holds the rules among the keys.
 func (u *Use) Check() error {
 	if len(u.TX) == 0 {
 		return u.checkQuery()
 	}
 	var errs []error
-	if !u.Query.isZero() {
+	if !u.Query.IsZero() {
 		errs = append(errs, sluice.At("query", errors.New("a block has query or tx, not both")))
 	}
 	if u.Returns != "" {
@@ -153,7 +132,7 @@ func (u *Use) Check() error {
 
 func (u *Use) checkQuery() error {
 	switch {
-	case u.Query.isZero():
+	case u.Query.IsZero():
 		return errors.New("there is no statement; want query or tx")
 	case u.Page != nil && u.Returns != "" && u.Returns != "many":
 		return sluice.At("page", fmt.Errorf("pages are of many rows, and returns is %s", u.Returns))

@@ -34,7 +34,7 @@ func TestNumbered(t *testing.T) {
 		{"1-$a-$b", "1-?1-?2", []string{"a", "b"}},
 		{"a->>'$.x' = $x", "a->>'$.x' = ?1", []string{"x"}},
 	} {
-		s := parse(t, tt.text)
+		s := query(t, tt.text)
 		var refs []string
 		s.References(func(r *sluice.Reference) { refs = append(refs, r.String()) })
 		if got := s.numbered(); got != tt.want || !slices.Equal(refs, tt.refs) {
@@ -56,7 +56,7 @@ func TestReferenceGrammar(t *testing.T) {
 // TestWritten finds each byte of the numbered text in the written one.
 func TestWritten(t *testing.T) {
 	t.Parallel()
-	s := parse(t, `SELECT $body.sku, $id x, $"body.sku", $id FROM t`)
+	s := query(t, `SELECT $body.sku, $id x, $"body.sku", $id FROM t`)
 	numbered := s.numbered()
 	for _, tt := range []struct{ numbered, written string }{{"SELECT", "SELECT"}, {"?1", "$body.sku"}, {"x,", "x,"}, {"FROM t", "FROM t"}} {
 		at := s.written(strings.Index(numbered, tt.numbered))
@@ -75,7 +75,7 @@ func TestVerb(t *testing.T) {
 		"select 1": "SELECT", "WITH a AS (SELECT 1) INSERT INTO b SELECT * FROM a": "INSERT", "-- DELETE\nUPDATE t SET a = 1": "UPDATE",
 		"('SELECT')": "SQL", "VALUES (1)": "VALUES",
 	} {
-		s := parse(t, text)
+		s := query(t, text)
 		if got := s.verb(); got != want {
 			t.Errorf("%s is %s; want %s", text, got, want)
 		}
