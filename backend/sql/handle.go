@@ -65,7 +65,7 @@ func (p *plan) check(returns string) error {
 	return nil
 }
 
-// answer makes the response of a statement that runs, and nothing of it when it fails.
+// answer makes the response of a statement that runs. What is left of it when it fails the error replaces.
 type answer func(p *plan, r *sqlite.Rows, x *sluice.Exchange) error
 
 // answers are those that keep the whole response in memory.

@@ -157,3 +157,21 @@ func TestFaults(t *testing.T) {
 		n.fails(h, "", tt.code, tt.message)
 	}
 }
+
+// TestCommitRefused makes the answer and then cannot commit: the client gets the error, with what policies have set, and
+// the next exchange an answer.
+func TestCommitRefused(t *testing.T) {
+	t.Parallel()
+	n := setup(t, func(w *Where) {
+		w.Schema = tables + "CREATE TABLE IF NOT EXISTS late (user INT REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);"
+	})
+	for _, returns := range []string{"one", "none", "count"} {
+		h := n.must("POST /x", &Use{Query: query(t, "INSERT INTO late VALUES ($body.user) RETURNING user"), Returns: returns})
+		x := exchange(`{"user": 7}`)
+		x.Response.Header.Set("RateLimit", "1")
+		if _, err := run(h, x); sluice.ErrorOf(err).Code != sluice.Unprocessable || x.Response.Header.Value("RateLimit") == nil {
+			t.Errorf("returns %s: %v with %v; want a refusal, and the header that stood there", returns, err, x.Response.Header.Fields())
+		}
+	}
+	n.wants(n.must("GET /x", &Use{Query: query(t, "SELECT count(*) FROM late"), Returns: "count"}), "", `{"count":0}`)
+}

@@ -32,7 +32,8 @@ func newWrite(b *backend, p *plan, returns string, w watch) *write {
 	return h
 }
 
-// Serve has the statement run by the writer, which commits several exchanges at once.
+// Serve has the statement run by the writer, which commits several exchanges at once. The answer is made before the
+// commit; should that fail, the error stands in its place.
 func (h *write) Serve(x *sluice.Exchange) error {
 	call := h.watch.begin(x)
 	run := h.runs.Get().(*writeRun)
@@ -40,11 +41,6 @@ func (h *write) Serve(x *sluice.Exchange) error {
 	err := h.db.Write(x.Context(), run.do)
 	run.x = nil
 	h.runs.Put(run)
-	if err != nil { // the answer was made before the commit failed
-		x.Response.Status = 0
-		x.Response.Header.Del("Content-Type")
-		x.Response.Body.SetBytes(nil)
-	}
 	return call.end(err)
 }
 
