@@ -10,6 +10,9 @@ import (
 	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
+// cursorName is the query parameter that asks for the page behind a cursor.
+const cursorName = "cursor"
+
 // page answers with the rows of a reading statement page by page.
 type page struct {
 	*backend
@@ -36,6 +39,11 @@ func (b *backend) handlePage(env *sluice.Env, ep *sluice.Endpoint, use *Use, p *
 	}
 	h := &page{backend: b, watch: w, size: use.Page.Size, ring: env.Keys, purpose: "cursor:" + ep.Name}
 	var errs []error
+	for i := range ep.Inputs {
+		if in := &ep.Inputs[i]; in.Name == cursorName && in.In == "query" {
+			errs = append(errs, sluice.At("page", errors.New("the query parameter cursor is the page's own, and the endpoint declares it as an input; want another name for that")))
+		}
+	}
 	for i, k := range use.Page.Keyset {
 		found, err := h.key(p, k)
 		if err != nil {
@@ -218,7 +226,7 @@ func (h *page) serve(x *sluice.Exchange) error {
 
 // cursor is what the client gives back of a page before; nil asks for the first page.
 func (h *page) cursor(x *sluice.Exchange) ([]byte, error) {
-	sealed, count := x.Query("cursor")
+	sealed, count := x.Query(cursorName)
 	if count == 0 || count == 1 && len(sealed) == 0 {
 		return nil, nil
 	}
@@ -230,7 +238,7 @@ func (h *page) cursor(x *sluice.Exchange) ([]byte, error) {
 }
 
 var errCursor = &sluice.Error{Code: sluice.BadRequest, Message: "the cursor is not one of this endpoint",
-	Fields: []sluice.InputError{{Name: "query.cursor", Message: "want the next of an earlier page, as it came"}}}
+	Fields: []sluice.InputError{{Name: "query." + cursorName, Message: "want the next of an earlier page, as it came"}}}
 
 var errNullKey = &sluice.Error{Code: sluice.Internal,
 	Err: errors.New("a column of the keyset is NULL, and its table says that it cannot be; want another keyset")}

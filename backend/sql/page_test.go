@@ -170,6 +170,22 @@ func TestPageIndex(t *testing.T) {
 	}
 }
 
+// TestPageCursorTaken refuses an input that stands where the page's own parameter does, and no other.
+func TestPageCursorTaken(t *testing.T) {
+	t.Parallel()
+	n := setup(t, nil)
+	for _, tt := range []struct{ name, in, want string }{
+		{"cursor", "query", "page: the query parameter cursor is the page's own, and the endpoint declares it as an input; want another name for that"},
+		{"cursor", "header", "<nil>"}, {"after", "query", "<nil>"},
+	} {
+		use := &Use{Query: query(t, "SELECT id FROM users"), Page: keyset(t, 10, "id")}
+		_, err := n.handle("GET /x", use, sluice.Input{Name: tt.name, In: tt.in, Type: sluice.Text})
+		if fmt.Sprint(err) != tt.want {
+			t.Errorf("%s in %s: %v\nwant %s", tt.name, tt.in, err, tt.want)
+		}
+	}
+}
+
 func FuzzCursor(f *testing.F) {
 	f.Add([]byte("\x01\x01\x00\x00\x00\x00\x00\x00\x00\x07\x03\x02ab"), 2)
 	f.Add([]byte("\x01\x05"), 1)

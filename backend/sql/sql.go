@@ -66,7 +66,8 @@ type Use struct {
 	Returns string `yaml:"returns" enum:"one,many,count,none"`
 	// Gives the rows in pages: `{"items": [...], "next": "..."}`. The client gives `next` back as the query parameter
 	// `cursor` and gets the rows behind it; at the end `next` is null. A page is found by its key, not by counting, so it
-	// costs the same however far behind it stands, and rows that come or go meanwhile shift nothing.
+	// costs the same however far behind it stands, and rows that come or go meanwhile shift nothing. `cursor` is the
+	// page's own: no input of the endpoint can be the query parameter of that name.
 	Page *Page `yaml:"page"`
 	// Statements that run one after the other in one transaction: all of them, or none. The answer is the last result
 	// kept with `as`, or 204 where there is none.
