@@ -113,6 +113,8 @@ func AnswersPreflight() Trait { return func(k *Kind) { k.AnswersPreflight = true
 // NewPolicy makes a kind of policy. C is the struct of its block and defaults the values of the keys left out; open
 // makes the policy for an endpoint, or for the place around the router, where ep is nil. The references in the block
 // are bound when open is called.
+//
+// The tag `default` is for structs that defaults do not reach: those in lists, in maps and behind pointers.
 func NewPolicy[C any](name string, defaults C, open func(*Env, *Endpoint, *C) (Policy, error), traits ...Trait) Kind {
 	k := Kind{
 		Name: name, Role: PolicyRole,
@@ -127,6 +129,7 @@ func NewPolicy[C any](name string, defaults C, open func(*Env, *Endpoint, *C) (P
 // NewBackend makes a kind of backend. W is the struct of its block under backends, None when there is none; U that
 // of the block in an endpoint. open opens it once for all endpoints. Unless W is None, U names the entry under
 // backends that it means in a field `Backend string` with the key "backend"; without that field NewBackend panics.
+// where and use hold the values of the keys left out, as in NewPolicy.
 func NewBackend[W, U any, B Backend[U]](name string, where W, use U, open func(*Env, *W) (B, error), traits ...Trait) Kind {
 	_, standalone := any(where).(None)
 	if f, found := reflect.TypeFor[U]().FieldByName("Backend"); !standalone && (!found || f.Type.Kind() != reflect.String) {

@@ -190,10 +190,10 @@ func TestTimeouts(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 		io.Copy(io.Discard, r)
 	})
-	ask := func(url string, c func(*Config), x *sluice.Exchange) answer {
+	ask := func(url string, c func(*Where), x *sluice.Exchange) answer {
 		return openService(t, []string{url}, c).ask(x)
 	}
-	none := func(*Config) {}
+	none := func(*Where) {}
 	soon := func() *sluice.Exchange {
 		x := request(nil, "GET", "/")
 		x.Deadline = time.Now().Add(300 * time.Millisecond)
@@ -204,10 +204,10 @@ func TestTimeouts(t *testing.T) {
 			t.Errorf("%s: %d %v", name, a.status, a.err)
 		}
 	}
-	check("header", ask(silent, func(c *Config) { c.Timeouts.Header = 20 * time.Millisecond }, request(nil, "GET", "/")), 504)
-	check("header, patiently", ask(silent, func(c *Config) { c.Timeouts.Header = 300 * time.Millisecond }, request(nil, "GET", "/")), 504)
-	check("whole", ask(silent, func(c *Config) { c.Timeouts.Whole = 20 * time.Millisecond }, request(nil, "GET", "/")), 504)
-	check("whole in the body", ask(half, func(c *Config) { c.Timeouts.Whole = 20 * time.Millisecond }, request(nil, "GET", "/")), 200)
+	check("header", ask(silent, func(w *Where) { w.Timeouts.Header = 20 * time.Millisecond }, request(nil, "GET", "/")), 504)
+	check("header, patiently", ask(silent, func(w *Where) { w.Timeouts.Header = 300 * time.Millisecond }, request(nil, "GET", "/")), 504)
+	check("whole", ask(silent, func(w *Where) { w.Timeouts.Whole = 20 * time.Millisecond }, request(nil, "GET", "/")), 504)
+	check("whole in the body", ask(half, func(w *Where) { w.Timeouts.Whole = 20 * time.Millisecond }, request(nil, "GET", "/")), 200)
 	check("deadline", ask(silent, none, soon()), 504)
 	check("deadline in the body", ask(half, none, soon()), 200)
 	past := request(nil, "GET", "/")
@@ -233,7 +233,7 @@ func TestConnectTimeout(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	s := openService(t, []string{"http://" + l.Addr().String()}, func(c *Config) { c.Timeouts.Connect = 20 * time.Millisecond })
+	s := openService(t, []string{"http://" + l.Addr().String()}, func(w *Where) { w.Timeouts.Connect = 20 * time.Millisecond })
 	if a := s.ask(request(nil, "GET", "/")); a.status != 504 {
 		t.Errorf("%d %v", a.status, a.err)
 	}

@@ -32,12 +32,12 @@ type backend struct {
 // pumpBuffer is what is read of a request's body at once. Before it stands room for the size of a chunk.
 const pumpBuffer = 32 << 10
 
-func open(env *sluice.Env, c *Config) (*backend, error) {
-	b := &backend{timeouts: c.Timeouts, now: env.Now, pseudonym: pseudonym()}
+func open(env *sluice.Env, w *Where) (*backend, error) {
+	b := &backend{timeouts: w.Timeouts, now: env.Now, pseudonym: pseudonym()}
 	b.calls.New = func() any { return new(call) }
 	b.buffers.New = func() any { p := make([]byte, pumpBuffer); return &p }
-	for _, text := range c.URLs {
-		u, err := openUpstream(env, c, text)
+	for _, text := range w.URLs {
+		u, err := openUpstream(env, w, text)
 		if err != nil {
 			return nil, err
 		}
@@ -53,16 +53,16 @@ func open(env *sluice.Env, c *Config) (*backend, error) {
 }
 
 // openUpstream makes ready for an address. It opens no connection; the first request does.
-func openUpstream(env *sluice.Env, c *Config, text string) (*upstream, error) {
+func openUpstream(env *sluice.Env, w *Where, text string) (*upstream, error) {
 	a, err := parseAddress(text)
 	if err != nil {
 		return nil, sluice.At("urls", err)
 	}
-	u := &upstream{address: a, connect: c.Timeouts.Connect, pool: pool{
-		max: int64(c.Pool.Max), maxIdle: c.Pool.MaxIdle, idle: c.Pool.IdleTimeout, now: env.Now,
+	u := &upstream{address: a, connect: w.Timeouts.Connect, pool: pool{
+		max: int64(w.Pool.Max), maxIdle: w.Pool.MaxIdle, idle: w.Pool.IdleTimeout, now: env.Now,
 	}}
 	if a.secure {
-		if u.tls, err = c.TLS.config(a.name); err != nil {
+		if u.tls, err = w.TLS.config(a.name); err != nil {
 			return nil, err
 		}
 	}
@@ -71,11 +71,11 @@ func openUpstream(env *sluice.Env, c *Config, text string) (*upstream, error) {
 
 func (b *backend) measure(env *sluice.Env) {
 	name := sluice.Label{Name: "backend", Value: env.Name}
-	b.duration = env.Metrics.Histogram("sluice_upstream_request_duration_seconds",
+	b.duration = env.Metrics.Histogram("sluice_http_duration_seconds",
 		"Time from asking an HTTP service to the last byte of its answer.", name)
-	b.retries = env.Metrics.Counter("sluice_upstream_resends_total",
+	b.retries = env.Metrics.Counter("sluice_http_resends_total",
 		"Requests sent once more because a kept connection to an HTTP service had been closed.", name)
-	env.Metrics.Gauge("sluice_upstream_connections", "Open connections to an HTTP service, idle ones too.", func() float64 {
+	env.Metrics.Gauge("sluice_http_connections", "Open connections to an HTTP service, idle ones too.", func() float64 {
 		n := int64(0)
 		for _, u := range b.upstreams {
 			n += u.pool.open.Load()

@@ -21,22 +21,21 @@ import (
 var source string
 
 // Kind is the backend `http`.
-var Kind = sluice.NewBackend("http", Config{
+var Kind = sluice.NewBackend("http", Where{
 	Timeouts: Timeouts{Connect: 2 * time.Second, Header: 30 * time.Second, Tunnel: 10 * time.Minute},
 	Pool:     Pool{MaxIdle: 256, IdleTimeout: 30 * time.Second},
 }, Use{Host: hostUpstream}, open, sluice.Manual(source))
 
-// Config is one HTTP service, at one address or several that are equal. Requests go to the addresses in turn. An
+// Where is one HTTP service, at one address or several that are equal. Requests go to the addresses in turn. An
 // address that takes no connection is passed over for a second, and the request goes to the next one.
 //
 // A request that meets a kept connection which the service has just closed is sent once more on a new one, when
-// nothing of it was sent or when its method is idempotent (RFC 9110, section 9.2.2). All other attempts belong to
-// the policy retry.
+// nothing of it was sent or when its method is idempotent (RFC 9110, section 9.2.2). Nothing else is tried again.
 //
 // The service's own answer passes as it is, whatever its status. Where there is none, the client gets 502 when the
 // service takes no connection, breaks one off or sends what is no HTTP; 503 when the pool is full; and 504 when the
 // service does not answer in time.
-type Config struct {
+type Where struct {
 	// The addresses of the service, such as http://10.0.0.7:8000. A path in it stands before the path of every
 	// request.
 	URLs []string `yaml:"urls" required:"true"`
@@ -63,23 +62,23 @@ type TLS struct {
 // Timeouts bound what one request may take.
 type Timeouts struct {
 	// The time to connect, with the handshake of TLS.
-	Connect time.Duration `yaml:"connect" default:"2s"`
+	Connect time.Duration `yaml:"connect"`
 	// The time from the last byte of the request to the answer's header, and the longest time in which the service
 	// takes nothing of a request's body.
-	Header time.Duration `yaml:"header" default:"30s"`
+	Header time.Duration `yaml:"header"`
 	// The time for the whole of it, to the last byte of the answer. Zero leaves it to the request's own deadline,
 	// which holds in any case.
 	Whole time.Duration `yaml:"whole"`
 	// The longest silence in both directions of a WebSocket. The other timeouts end when it is open.
-	Tunnel time.Duration `yaml:"tunnel" default:"10m"`
+	Tunnel time.Duration `yaml:"tunnel"`
 }
 
 // Pool says how many connections there may be.
 type Pool struct {
 	// The connections that are kept without a request, for each address.
-	MaxIdle int `yaml:"max_idle" default:"256" min:"0"`
+	MaxIdle int `yaml:"max_idle" min:"0"`
 	// How long a connection is kept without a request. It is best below the service's own time.
-	IdleTimeout time.Duration `yaml:"idle_timeout" default:"30s"`
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// The most connections at once, for each address. A request that needs one more gets 503. Zero is without limit.
 	Max int `yaml:"max" min:"0"`
 }
@@ -102,7 +101,7 @@ type Use struct {
 	// Fields to set in the request. One whose value is empty is removed.
 	Headers sluice.Map[sluice.Template] `yaml:"headers"`
 	// Whose name the service is asked by: upstream is the one in its address, pass the one that the client used.
-	Host string `yaml:"host" default:"upstream" enum:"upstream,pass"`
+	Host string `yaml:"host" enum:"upstream,pass"`
 }
 
 const (
@@ -114,31 +113,31 @@ const (
 const maxURLs = 64
 
 // Check refuses addresses that cannot be asked and timeouts of nothing.
-func (c *Config) Check() error {
+func (w *Where) Check() error {
 	var errs []error
-	for i, text := range c.URLs {
+	for i, text := range w.URLs {
 		if _, err := parseAddress(text); err != nil {
 			errs = append(errs, sluice.At(fmt.Sprintf("urls[%d]", i), err))
 		}
 	}
-	if len(c.URLs) == 0 {
+	if len(w.URLs) == 0 {
 		errs = append(errs, sluice.At("urls", errors.New("no address; want one or several, such as http://10.0.0.7:8000")))
 	}
-	if len(c.URLs) > maxURLs {
-		errs = append(errs, sluice.At("urls", fmt.Errorf("%d addresses; want at most %d", len(c.URLs), maxURLs)))
+	if len(w.URLs) > maxURLs {
+		errs = append(errs, sluice.At("urls", fmt.Errorf("%d addresses; want at most %d", len(w.URLs), maxURLs)))
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+	if (w.TLS.Cert == "") != (w.TLS.Key == "") {
 		errs = append(errs, sluice.At("tls", errors.New("cert and key come together")))
 	}
 	for _, t := range []struct {
 		field string
 		d     time.Duration
-	}{{"connect", c.Timeouts.Connect}, {"header", c.Timeouts.Header}, {"tunnel", c.Timeouts.Tunnel}} {
+	}{{"connect", w.Timeouts.Connect}, {"header", w.Timeouts.Header}, {"tunnel", w.Timeouts.Tunnel}} {
 		if t.d <= 0 {
 			errs = append(errs, sluice.At("timeouts."+t.field, errors.New("a timeout of nothing lets nothing through; want a duration such as 5s")))
 		}
 	}
-	if c.Pool.IdleTimeout <= 0 {
+	if w.Pool.IdleTimeout <= 0 {
 		errs = append(errs, sluice.At("pool.idle_timeout", errors.New("want a duration such as 30s; max_idle: 0 keeps no connections")))
 	}
 	return errors.Join(errs...)

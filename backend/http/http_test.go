@@ -205,7 +205,7 @@ func TestConfigMistakes(t *testing.T) {
 		"http://a:0": "port", "http://a:99999": "port", "://": "not a URL",
 	} {
 		c := Kind
-		where := c.NewWhere().(*Config)
+		where := c.NewWhere().(*Where)
 		where.URLs = []string{url}
 		if err := where.Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", url, err)

@@ -299,7 +299,7 @@ func TestFullPool(t *testing.T) {
 	t.Parallel()
 	begun, end := make(chan struct{}), make(chan struct{})
 	url := upstreamServer(t, func(nethttp.ResponseWriter, *nethttp.Request) { begun <- struct{}{}; <-end })
-	s := openService(t, []string{url}, func(c *Config) { c.Pool.Max = 1 })
+	s := openService(t, []string{url}, func(w *Where) { w.Pool.Max = 1 })
 	done := make(chan answer)
 	go func() { done <- s.ask(request(nil, "GET", "/")) }()
 	<-begun
@@ -350,7 +350,7 @@ func TestTLS(t *testing.T) {
 	t.Cleanup(server.Close)
 	ca := t.TempDir() + "/ca.pem"
 	writePEM(t, ca, server.Certificate().Raw)
-	s := openService(t, []string{server.URL}, func(c *Config) { c.TLS.CA, c.TLS.ServerName = sluice.Path(ca), "example.com" })
+	s := openService(t, []string{server.URL}, func(w *Where) { w.TLS.CA, w.TLS.ServerName = sluice.Path(ca), "example.com" })
 	for range 3 {
 		if a := s.ask(request(nil, "GET", "/")); a.err != nil || !strings.HasPrefix(a.body, "HTTP/1.1") {
 			t.Fatalf("%+v", a)
@@ -426,7 +426,7 @@ func TestUpstreamTakesNothing(t *testing.T) {
 	end := make(chan struct{})
 	defer close(end)
 	url := rawUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) { readHeadOf(r); <-end })
-	s := openService(t, []string{url}, func(c *Config) { c.Timeouts.Header = 100 * time.Millisecond })
+	s := openService(t, []string{url}, func(w *Where) { w.Timeouts.Header = 100 * time.Millisecond })
 	for _, inMemory := range []bool{true, false} {
 		x := request(nil, "POST", "/")
 		x.Request.Body.SetBytes(make([]byte, 64<<20))

@@ -50,11 +50,11 @@ func openService(t testing.TB, urls []string, changes ...any) *service {
 	t.Helper()
 	env := &sluice.Env{Name: "legacy", Log: slog.New(slog.DiscardHandler), Metrics: sluice.NoMetrics{}, Now: time.Now}
 	kind := Kind
-	where, use := kind.NewWhere().(*Config), kind.NewUse().(*Use)
+	where, use := kind.NewWhere().(*Where), kind.NewUse().(*Use)
 	where.URLs = urls
 	for _, change := range changes {
 		switch f := change.(type) {
-		case func(*Config):
+		case func(*Where):
 			f(where)
 		case func(*Use):
 			f(use)

@@ -93,7 +93,7 @@ func TestMetrics(t *testing.T) {
 	s := openService(t, []string{url}, func(e *sluice.Env) { e.Metrics = m })
 	s.ask(request(nil, "GET", "/"))
 	s.ask(request(nil, "GET", "/"))
-	if n := m.total["sluice_upstream_resends_total"]; n != 1 {
+	if n := m.total["sluice_http_resends_total"]; n != 1 {
 		t.Errorf("%v resends", n)
 	}
 	if n := m.gauge(); n != 1 {

@@ -134,7 +134,7 @@ func TestTunnelThatNobodyJoins(t *testing.T) {
 
 func TestSilentTunnelEnds(t *testing.T) {
 	t.Parallel()
-	s := openService(t, []string{webSocketEcho(t)}, func(c *Config) { c.Timeouts.Tunnel = 50 * time.Millisecond })
+	s := openService(t, []string{webSocketEcho(t)}, func(w *Where) { w.Timeouts.Tunnel = 50 * time.Millisecond })
 	c, err := net.Dial("tcp", strings.TrimPrefix(node(t, s), "http://"))
 	if err != nil {
 		t.Fatal(err)

@@ -21,12 +21,12 @@ import (
 //	      level: fast
 type Config struct {
 	// The smallest answer that is compressed, where its size is known.
-	MinSize sluice.Size `yaml:"min_size" default:"1KB"`
+	MinSize sluice.Size `yaml:"min_size"`
 	// The content types that are compressed. Left out, text/*, JSON, XML, JavaScript, WebAssembly, SVG and the like.
 	// A star stands for any subtype, also behind a suffix: text/*, application/*+json.
 	Types []string `yaml:"types"`
 	// How much work is spent on making answers small: fast, default or best.
-	Level string `yaml:"level" default:"default" enum:"fast,default,best"`
+	Level string `yaml:"level" enum:"fast,default,best"`
 }
 
 // defaultMinSize spares small answers the work, which would save no packet.

@@ -28,13 +28,13 @@ type Config struct {
 	// The methods that may be used. Left out, those that the endpoint has a route for.
 	Methods []string `yaml:"methods"`
 	// The request fields that may be sent. * stands for those that the browser asks for.
-	Headers []string `yaml:"headers" default:"*"`
+	Headers []string `yaml:"headers"`
 	// The response fields that pages may read, beyond those that they always may.
 	Expose []string `yaml:"expose"`
 	// Browsers send cookies and client certificates along. It needs origins that are named.
 	Credentials bool `yaml:"credentials"`
 	// How long browsers may remember the answer to a preflight. Most remember it for two hours at most.
-	MaxAge time.Duration `yaml:"max_age" default:"10m"`
+	MaxAge time.Duration `yaml:"max_age"`
 }
 
 func defaults() Config { return Config{Headers: []string{star}, MaxAge: 10 * time.Minute} }

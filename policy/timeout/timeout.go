@@ -16,7 +16,10 @@ var source string
 var Kind = sluice.NewPolicy("timeout", Config{}, open, sluice.Manual(source))
 
 // Config gives everything below this policy a deadline: the policies after it, the backend, and the answer's last
-// byte. What is not done by then is given up, and the client gets 504.
+// byte. What is not done by then is given up, and the client gets 504; an answer that has begun is cut off.
+//
+// It can only shorten what listen.limits.whole_timeout leaves. A backend that pays no heed to the deadline, as a Go
+// function may, is not stopped by it: the client gets its 504 when that returns.
 type Config struct {
 	// The time from here to the answer's last byte.
 	After time.Duration `yaml:"after,short" required:"true"`
