@@ -44,6 +44,8 @@ type Metrics interface {
 	Counter(name, help string, labels ...Label) Counter
 	// Gauge has its value read whenever metrics are collected; a later read for the same series replaces it.
 	Gauge(name, help string, read func() float64, labels ...Label)
+	// Total is a counter that somebody else keeps: it has its value, which only grows, read as that of a gauge is.
+	Total(name, help string, read func() float64, labels ...Label)
 	// Histogram is of seconds.
 	Histogram(name, help string, labels ...Label) Histogram
 }
@@ -65,6 +67,9 @@ func (NoMetrics) Counter(string, string, ...Label) Counter { return unseen{} }
 
 // Gauge does nothing.
 func (NoMetrics) Gauge(string, string, func() float64, ...Label) {}
+
+// Total does nothing.
+func (NoMetrics) Total(string, string, func() float64, ...Label) {}
 
 // Histogram makes a series that nobody sees.
 func (NoMetrics) Histogram(string, string, ...Label) Histogram { return unseen{} }

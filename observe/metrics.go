@@ -18,7 +18,7 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 
-	// mu guards families and what is in them. It is not held while a gauge is read.
+	// mu guards families and what is in them. It is not held while a gauge or a total is read.
 	mu       sync.Mutex
 	families map[string]*family
 }
@@ -59,8 +59,14 @@ func (m *Metrics) Gauge(name, help string, read func() float64, labels ...sluice
 	m.gauge(name, help, &read, labels)
 }
 
-// Within is m for one block of a config. A gauge made through it goes away when env is closed, unless another has
-// taken its place by then.
+// Total is a counter that has its value read by read whenever metrics are collected; a later read for the same series
+// replaces it.
+func (m *Metrics) Total(name, help string, read func() float64, labels ...sluice.Label) {
+	m.total(name, help, &read, labels)
+}
+
+// Within is m for one block of a config. A gauge or a total made through it goes away when env is closed, unless
+// another has taken its place by then.
 func (m *Metrics) Within(env *sluice.Env) sluice.Metrics { return &within{Metrics: m, env: env} }
 
 type within struct {
@@ -71,7 +77,13 @@ type within struct {
 func (w *within) Gauge(name, help string, read func() float64, labels ...sluice.Label) {
 	mine := &read
 	w.gauge(name, help, mine, labels)
-	w.env.Cleanup(func() { w.removeGauge(name, labels, mine) })
+	w.env.Cleanup(func() { w.remove(name, labels, mine) })
+}
+
+func (w *within) Total(name, help string, read func() float64, labels ...sluice.Label) {
+	mine := &read
+	w.total(name, help, mine, labels)
+	w.env.Cleanup(func() { w.remove(name, labels, mine) })
 }
 
 // Describe gives no descriptions: series come and go with the config, so they are checked when they are collected.
@@ -92,19 +104,28 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// gauge is a gauge whose reader may change.
-type gauge struct {
-	prometheus.GaugeFunc
-	read *atomic.Pointer[func() float64]
+// live is a series whose value is read when it is collected, by a function that may change.
+type live struct {
+	prometheus.Metric
+	read atomic.Pointer[func() float64]
 }
+
+func (l *live) value() float64 { return (*l.read.Load())() }
+
+func (l *live) isReadBy(read *func() float64) bool { return l.read.Load() == read }
+
+// gauge and total are two types, so that one name does not hold both.
+type (
+	gauge struct{ live }
+	total struct{ live }
+)
 
 func (m *Metrics) gauge(name, help string, read *func() float64, labels []sluice.Label) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g, ok := findLocked(m, name, help, labels, func(o prometheus.Opts) *gauge {
-		g := &gauge{read: &atomic.Pointer[func() float64]{}}
-		g.read.Store(read)
-		g.GaugeFunc = prometheus.NewGaugeFunc(prometheus.GaugeOpts(o), func() float64 { return (*g.read.Load())() })
+		g := &gauge{}
+		g.Metric = prometheus.NewGaugeFunc(prometheus.GaugeOpts(o), g.value)
 		return g
 	})
 	if ok {
@@ -112,7 +133,21 @@ func (m *Metrics) gauge(name, help string, read *func() float64, labels []sluice
 	}
 }
 
-func (m *Metrics) removeGauge(name string, labels []sluice.Label, read *func() float64) {
+func (m *Metrics) total(name, help string, read *func() float64, labels []sluice.Label) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, ok := findLocked(m, name, help, labels, func(o prometheus.Opts) *total {
+		t := &total{}
+		t.Metric = prometheus.NewCounterFunc(prometheus.CounterOpts(o), t.value)
+		return t
+	})
+	if ok {
+		t.read.Store(read)
+	}
+}
+
+// remove takes a series away that is still read by read.
+func (m *Metrics) remove(name string, labels []sluice.Label, read *func() float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.families[name]
@@ -120,7 +155,7 @@ func (m *Metrics) removeGauge(name string, labels []sluice.Label, read *func() f
 		return
 	}
 	key := seriesKey(sorted(labels))
-	if g, ok := f.series[key].(*gauge); ok && g.read.Load() == read {
+	if s, ok := f.series[key].(interface{ isReadBy(*func() float64) bool }); ok && s.isReadBy(read) {
 		delete(f.series, key)
 	}
 	if len(f.series) == 0 {

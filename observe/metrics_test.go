@@ -46,36 +46,53 @@ func TestSameSeries(t *testing.T) {
 	m.Histogram("test_total", "Help", shop).Observe(time.Second)
 	m.Counter("test_seconds", "Help").Add(1)
 	m.Gauge("test_total", "Help", func() float64 { return 1 })
+	m.Total("test_total", "Help", func() float64 { return 1 })
+	m.Gauge("test_open", "Help", func() float64 { return 1 })
+	m.Total("test_open", "Help", func() float64 { return 2 }, shop)
 	_, text := expose(t, m, "text/plain")
 	for _, want := range []string{
-		`test_total{backend="shop",kind="sql"} 3`, "test_total{backend=\"bad \uFFFD\"} 4", `test_seconds_count{backend="shop"} 0`,
+		`test_total{backend="shop",kind="sql"} 3`, "test_total{backend=\"bad \uFFFD\"} 4", `test_seconds_count{backend="shop"} 0`, "test_open 1",
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("no line %s in\n%s", want, apiLines(text))
 		}
+	}
+	if strings.Contains(text, "test_open{") {
+		t.Errorf("a total under the name of a gauge in\n%s", text)
 	}
 	if strings.Count(text, "# HELP test_total Help\n") != 1 {
 		t.Errorf("not one help line in\n%s", text)
 	}
 }
 
-func TestGaugeGoesWithItsBlock(t *testing.T) {
+// A series that is read goes away with the block that made it.
+func TestReadSeriesGoWithTheirBlock(t *testing.T) {
 	t.Parallel()
-	m := observe.NewMetrics()
-	read := func(v float64) func() float64 { return func() float64 { return v } }
-	shop, users := sluice.Label{Name: "backend", Value: "shop"}, sluice.Label{Name: "backend", Value: "users"}
+	for typ, add := range map[string]func(sluice.Metrics, func() float64, sluice.Label){
+		"gauge":   func(m sluice.Metrics, read func() float64, l sluice.Label) { m.Gauge("test_open", "Help", read, l) },
+		"counter": func(m sluice.Metrics, read func() float64, l sluice.Label) { m.Total("test_open", "Help", read, l) },
+	} {
+		m := observe.NewMetrics()
+		read := func(v float64) func() float64 { return func() float64 { return v } }
+		shop, users := sluice.Label{Name: "backend", Value: "shop"}, sluice.Label{Name: "backend", Value: "users"}
 
-	old, next := &sluice.Env{}, &sluice.Env{}
-	m.Within(old).Gauge("test_open", "Help", read(1), shop)
-	m.Within(old).Gauge("test_open", "Help", read(2), users)
-	wantLines(t, m, "test_open{backend=\"shop\"} 1\ntest_open{backend=\"users\"} 2\n")
-	m.Within(next).Gauge("test_open", "Help", read(3), shop)
-	old.Close()
-	wantLines(t, m, "test_open{backend=\"shop\"} 3\n")
-	next.Close()
-	wantLines(t, m, "")
-	m.Counter("test_open", "The name is free again").Add(1)
-	wantLines(t, m, "test_open 1\n")
+		old, next := &sluice.Env{}, &sluice.Env{}
+		add(m.Within(old), read(1), shop)
+		add(m.Within(old), read(2), users)
+		wantLines(t, m, "test_open{backend=\"shop\"} 1\ntest_open{backend=\"users\"} 2\n")
+		if _, text := expose(t, m, "text/plain"); !strings.Contains(text, "# TYPE test_open "+typ+"\n") {
+			t.Errorf("test_open is no %s in\n%s", typ, text)
+		}
+		add(m.Within(next), read(3), shop)
+		old.Close()
+		wantLines(t, m, "test_open{backend=\"shop\"} 3\n")
+		next.Close()
+		wantLines(t, m, "")
+		m.Histogram("test_open", "The name is free again").Observe(time.Second)
+		if _, text := expose(t, m, "text/plain"); !strings.Contains(text, "test_open_count 1\n") {
+			t.Errorf("the name is not free again:\n%s", text)
+		}
+	}
 }
 
 // A gauge may use metrics while it is read.
