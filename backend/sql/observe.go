@@ -10,13 +10,14 @@ import (
 func (b *backend) measure(env *sluice.Env) {
 	label := sluice.Label{Name: "backend", Value: env.Name}
 	gauge := func(name, help string, read func() float64) { env.Metrics.Gauge("sluice_sql_"+name, help, read, label) }
+	total := func(name, help string, read func() float64) { env.Metrics.Total("sluice_sql_"+name, help, read, label) }
 	gauge("readers", "Connections that read", func() float64 { return float64(b.db.Stats().Readers) })
 	gauge("readers_in_use", "Connections that read now", func() float64 { return float64(b.db.Stats().InUse) })
-	gauge("reader_waits", "Reads so far that waited for a free connection", func() float64 { return float64(b.db.Stats().Waits) })
 	gauge("long_answers", "Answers that hold a connection while the client reads", func() float64 { return float64(len(b.long)) })
-	gauge("writes", "Writes committed so far", func() float64 { return float64(b.db.Stats().Writes) })
-	gauge("commits", "Transactions so far that writes were committed in", func() float64 { return float64(b.db.Stats().Commits) })
-	gauge("writes_again", "Writes so far that ran again because the transaction they shared was lost",
+	total("reader_waits_total", "Reads that waited for a free connection", func() float64 { return float64(b.db.Stats().Waits) })
+	total("writes_total", "Writes that were committed", func() float64 { return float64(b.db.Stats().Writes) })
+	total("commits_total", "Transactions that writes were committed in", func() float64 { return float64(b.db.Stats().Commits) })
+	total("writes_again_total", "Writes that ran again because the transaction they shared was lost",
 		func() float64 { return float64(b.db.Stats().Again) })
 }
 
@@ -39,7 +40,7 @@ type call struct {
 
 func (b *backend) watch(env *sluice.Env, ep *sluice.Endpoint, operation, text string) watch {
 	return watch{
-		took: env.Metrics.Histogram("sluice_sql_seconds", "Time from asking for a connection until the last row or the commit",
+		took: env.Metrics.Histogram("sluice_sql_duration_seconds", "Time from asking for a connection until the last row or the commit",
 			sluice.Label{Name: "backend", Value: b.name}, sluice.Label{Name: "endpoint", Value: ep.Name}),
 		now: env.Now, span: operation + " " + b.name, operation: operation, namespace: b.file, text: text,
 	}

@@ -60,6 +60,7 @@ func TestSpans(t *testing.T) {
 type series struct {
 	sluice.NoMetrics
 	gauges map[string]func() float64
+	totals map[string]func() float64
 	took   map[string]*observed
 }
 
@@ -71,6 +72,10 @@ func (s *series) Gauge(name, _ string, read func() float64, labels ...sluice.Lab
 	s.gauges[name+fmt.Sprint(labels)] = read
 }
 
+func (s *series) Total(name, _ string, read func() float64, labels ...sluice.Label) {
+	s.totals[name+fmt.Sprint(labels)] = read
+}
+
 func (s *series) Histogram(name, _ string, labels ...sluice.Label) sluice.Histogram {
 	o := &observed{}
 	s.took[name+fmt.Sprint(labels)] = o
@@ -80,7 +85,7 @@ func (s *series) Histogram(name, _ string, labels ...sluice.Label) sluice.Histog
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	n := setup(t, func(w *Where) { w.Readers = 3 })
-	s := &series{gauges: make(map[string]func() float64), took: make(map[string]*observed)}
+	s := &series{gauges: make(map[string]func() float64), totals: make(map[string]func() float64), took: make(map[string]*observed)}
 	n.env.Metrics = s
 	b := n.opened.Backend.(*backend)
 	b.measure(n.env)
@@ -93,12 +98,17 @@ func TestMetrics(t *testing.T) {
 	for range 2 {
 		n.wants(h, "", `[{"one":1}]`)
 	}
-	if o := s.took["sluice_sql_seconds[{backend shop} {endpoint get}]"]; o == nil || o.n != 2 {
+	if o := s.took["sluice_sql_duration_seconds[{backend shop} {endpoint get}]"]; o == nil || o.n != 2 {
 		t.Errorf("the series are %v; want two reads in that of the endpoint", s.took)
 	}
-	for name, want := range map[string]float64{"readers": 3, "readers_in_use": 0, "writes": 1, "commits": 1} {
+	for name, want := range map[string]float64{"readers": 3, "readers_in_use": 0, "long_answers": 0} {
 		if read := s.gauges["sluice_sql_"+name+"[{backend shop}]"]; read == nil || read() != want {
-			t.Errorf("%s is missing, or not %v", name, want)
+			t.Errorf("the gauge %s is missing, or not %v", name, want)
+		}
+	}
+	for name, want := range map[string]float64{"reader_waits_total": 0, "writes_total": 1, "commits_total": 1, "writes_again_total": 0} {
+		if read := s.totals["sluice_sql_"+name+"[{backend shop}]"]; read == nil || read() != want {
+			t.Errorf("the counter %s is missing, or not %v", name, want)
 		}
 	}
 }
