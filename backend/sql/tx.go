@@ -104,7 +104,7 @@ func (h *tx) Serve(x *sluice.Exchange) error {
 		for slot := range h.results {
 			x.SetResult(slot, nil)
 		}
-		run.End(x, sluice.Outcome{})
+		run.giveBack()
 		return call.end(err)
 	}
 	x.OnEnd(run)
@@ -130,8 +130,11 @@ func (h *tx) read(x *sluice.Exchange, run *txRun) error {
 	return run.run(c)
 }
 
-// End takes the memory of the results back.
-func (run *txRun) End(*sluice.Exchange, sluice.Outcome) {
+// End gives the run back when the exchange is over, and nobody reads its results any more.
+func (run *txRun) End(*sluice.Exchange, sluice.Outcome) { run.giveBack() }
+
+// giveBack lets another exchange have the run and its memory.
+func (run *txRun) giveBack() {
 	run.x = nil
 	if cap(run.results) > flushAt {
 		run.results = nil

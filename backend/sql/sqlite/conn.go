@@ -102,9 +102,6 @@ func (c *Conn) Snapshot() error {
 	return c.do(begin)
 }
 
-// LastID is the rowid of the last row inserted on this connection.
-func (c *Conn) LastID() int64 { return c.raw.LastInsertRowID() }
-
 // do runs a verb.
 func (c *Conn) do(v verb) error {
 	s := c.verbs[v]

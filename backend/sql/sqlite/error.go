@@ -129,9 +129,6 @@ func IsInterrupted(err error) bool { return is(err, sqlite3.INTERRUPT) }
 // IsTooBig says whether a value or a row is longer than 64 MiB.
 func IsTooBig(err error) bool { return is(err, sqlite3.TOOBIG) }
 
-// IsFull says whether the disk, or the file's own limit, is full.
-func IsFull(err error) bool { return is(err, sqlite3.FULL) }
-
 // IsChanged says whether the tables have changed since the statement was prepared: prepare it again.
 func IsChanged(err error) bool { return is(err, sqlite3.SCHEMA) }
 

@@ -46,7 +46,8 @@ func (db *DB) Acquire(ctx context.Context) (*Conn, error) {
 	return c, nil
 }
 
-// Release gives a reader back, with its rows closed and its snapshot ended, or kept while nothing is committed. The caller must not use it again.
+// Release gives a reader back, with its rows closed and its snapshot ended, or kept while nothing is committed. The
+// caller must not use it again.
 func (db *DB) Release(c *Conn) {
 	c.finish()
 	c.pause()

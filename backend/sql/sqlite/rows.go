@@ -44,16 +44,16 @@ type Rows struct {
 }
 
 // BindInt binds an integer. An error in binding is kept for Step and Err.
-func (r *Rows) BindInt(i int, v int64) { r.keep(r.raw.BindInt64(i, v)) }
+func (r *Rows) BindInt(i int, v int64) { r.note(r.raw.BindInt64(i, v)) }
 
 // BindFloat binds a float; NaN becomes NULL.
-func (r *Rows) BindFloat(i int, v float64) { r.keep(r.raw.BindFloat(i, v)) }
+func (r *Rows) BindFloat(i int, v float64) { r.note(r.raw.BindFloat(i, v)) }
 
 // BindText binds UTF-8 text, nil as the empty text. It does not check the encoding.
 func (r *Rows) BindText(i int, v []byte) {
 	if r.fits(v) {
 		// The library takes a string, and copies it into SQLite's memory before it returns: so ours need not be a copy.
-		r.keep(r.raw.BindText(i, unsafe.String(unsafe.SliceData(v), len(v))))
+		r.note(r.raw.BindText(i, unsafe.String(unsafe.SliceData(v), len(v))))
 	}
 }
 
@@ -62,25 +62,22 @@ func (r *Rows) BindBlob(i int, v []byte) {
 	switch {
 	case !r.fits(v):
 	case len(v) == 0:
-		r.keep(r.raw.BindZeroBlob(i, 0))
+		r.note(r.raw.BindZeroBlob(i, 0))
 	default:
-		r.keep(r.raw.BindBlob(i, v))
+		r.note(r.raw.BindBlob(i, v))
 	}
 }
 
-// fits keeps an error if v is longer than a value may be.
+// fits notes an error if v is longer than a value may be.
 func (r *Rows) fits(v []byte) bool {
 	if len(v) <= maxLength {
 		return true
 	}
-	r.keep(sqlite3.TOOBIG)
+	r.note(sqlite3.TOOBIG)
 	return false
 }
 
-// BindNull binds NULL.
-func (r *Rows) BindNull(i int) { r.keep(r.raw.BindNull(i)) }
-
-func (r *Rows) keep(err error) {
+func (r *Rows) note(err error) {
 	if err != nil && r.err == nil {
 		r.err = wrap(r.conn.db.path, "", err, &r.conn.limit)
 	}
@@ -94,7 +91,7 @@ func (r *Rows) Step() bool {
 	ok := r.raw.Step()
 	if !ok {
 		r.ended = true
-		r.keep(r.raw.Err())
+		r.note(r.raw.Err())
 		return false
 	}
 	if !r.begun {
