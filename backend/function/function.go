@@ -18,9 +18,10 @@
 //	kinds := append(standard.Kinds(), function.Kind(function.New("quote", quote)))
 //
 // Every field says by the tag `in` where its value stands: path, query or header, under what the tag `name` says, else
-// under the field's own name in snake case (ProductID is product_id, and product-id in a header); caller, for a sluice.Caller, which is zero
-// when nobody is known; or body, for one field that the whole JSON body is decoded into. Values in path, query and
-// header are strings, booleans, numbers, time.Duration, or know to read themselves (encoding.TextUnmarshaler).
+// under the field's own name in snake case (ProductID is product_id, and product-id in a header); caller, for a
+// sluice.Caller, which is zero when nobody is known; or body, for one field that the whole JSON body is decoded into.
+// Values in path, query and header are strings, booleans, numbers, time.Duration, or know to read themselves
+// (encoding.TextUnmarshaler).
 //
 // A value must be there unless its field is a pointer, which then is nil, or has a `default`. In the body nothing must
 // be there but what is marked `required:"true"`; a member that the struct has not is refused. The tags `min` and
@@ -29,8 +30,8 @@
 // of a body too. All that is wrong with a request is told in one answer of 400.
 //
 // An *sluice.Error that a function returns is what the client gets; of any other error it learns nothing. The context
-// ends when the client leaves or the deadline passes. A panic is an error like any other. With no fields to return
-// (struct{}) the answer is 204 without content.
+// ends when the client leaves or the deadline passes. A panic goes on to the server, which logs it with its stack and
+// answers 500. With no fields to return (struct{}) the answer is 204 without content.
 package function
 
 import (
@@ -40,7 +41,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
@@ -153,7 +153,7 @@ func (c *call[In, Out]) Serve(x *sluice.Exchange) error {
 	if err := c.shape.read(x, reflect.ValueOf(&in).Elem(), c.maxBody); err != nil {
 		return err
 	}
-	out, err := c.run(x.Context(), in)
+	out, err := c.f(x.Context(), in)
 	if err != nil {
 		return err
 	}
@@ -172,15 +172,6 @@ func (c *call[In, Out]) Serve(x *sluice.Exchange) error {
 	r.Header.Set("Content-Type", "application/json")
 	r.Body.SetBuffer(w[:len(w)-1]) // without the line break that Encode ends with
 	return nil
-}
-
-func (c *call[In, Out]) run(ctx context.Context, in In) (out Out, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("function %s: panic: %v\n%s", c.name, v, debug.Stack())
-		}
-	}()
-	return c.f(ctx, in)
 }
 
 // appender is memory that is written to.

@@ -19,9 +19,13 @@ import (
 )
 
 // Handler makes a Function of a net/http handler, so that what is written for it is served by an endpoint. It finds
-// the route's parameters with r.PathValue and the client's address in r.RemoteAddr; its context ends when the client leaves or the deadline passes, and what it
-// flushes goes out at once; a client that is slow to read holds it back. It cannot hijack the connection. A panic is
-// an error like any other; after the first byte has gone out it cuts the answer off.
+// the route's parameters with r.PathValue and the client's address in r.RemoteAddr. Its context ends when the client
+// leaves or the deadline passes. What it flushes goes out at once, and a client that is slow to read holds it back. It
+// cannot hijack the connection.
+//
+// A panic is an error like any other; after the first byte has gone out it cuts the answer off. One with
+// http.ErrAbortHandler cuts the answer off in any case, and is not logged; an answer that has no content to cut off, as
+// one to HEAD, is a 502 instead.
 //
 // An exchange ends no sooner than the handler returns: one that pays no heed to its context holds it up.
 func Handler(name string, h http.Handler) Function {
@@ -60,10 +64,17 @@ func (a *adapter) Serve(x *sluice.Exchange) error {
 	return w.answer()
 }
 
-// run calls the handler and gives its panic as an error.
+// errAborted is the end of an answer that its handler aborted.
+var errAborted = sluice.Errorf(sluice.BadGateway, http.ErrAbortHandler, "the answer was broken off")
+
+// run calls the handler and gives its panic as an error, with the stack of the handler's own goroutine.
 func (a *adapter) run(w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler:
+			err = errAborted
+		default:
 			err = fmt.Errorf("function %s: panic: %v\n%s", a.name, v, debug.Stack())
 		}
 	}()

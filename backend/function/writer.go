@@ -161,11 +161,16 @@ func (w *writer) commit() {
 func (w *writer) finish(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.status == 0 && err == nil {
+	aborted := err == errAborted
+	if w.status == 0 && (err == nil || aborted) {
 		w.writeHeader(http.StatusOK)
+	}
+	if aborted {
+		w.declared = -1
 	}
 	w.err = err
 	if !w.streaming {
+		w.streaming = aborted && !w.bodiless() // so that there is something to cut off
 		close(w.committed)
 	}
 	w.done = true
@@ -203,6 +208,11 @@ func (w *writer) answer() error {
 	fillTrailer(&r.Trailer, w.sent, w.header)
 	r.Body.SetBytes(w.buffer)
 	return nil
+}
+
+// bodiless tells whether the answer has no content, whatever the handler writes.
+func (w *writer) bodiless() bool {
+	return w.x.Request.Method == http.MethodHead || w.status == http.StatusNoContent || w.status == http.StatusNotModified
 }
 
 // whole tells whether the handler wrote as much as it told of; the answer to HEAD may be without.
