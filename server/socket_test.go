@@ -106,7 +106,10 @@ func TestCloseAcceptsWhatWaits(t *testing.T) {
 	for range clients {
 		io.WriteString(dialTo(t, l), "x")
 	}
-	go s.close()
+	go func() {
+		s.close()
+		h.Close() // by now all must have been handed over
+	}()
 	for range clients {
 		c, err := h.Accept()
 		if err != nil {

@@ -299,11 +299,17 @@ var earlyCases = []engineCase{
 const earlySize = 64 << 10
 
 // early has a handler answer while a goroutine of it waits for the rest of an upload that does not come. BodyTimeout
-// is longer than the suite waits for anything.
+// and the deadline are longer than the suite waits for anything. The read must have ended before the engine waits for
+// what is left of the upload, which it does after OnEnd was told.
 func early(t *testing.T, e *engineTest, answer func(*sluice.Exchange)) {
 	ends, reads := newRecorder(), make(chan error, 1)
 	e.serve(t, func(x *sluice.Exchange) error {
 		x.OnEnd(ends)
+		x.OnEnd(sluice.EnderFunc(func(*sluice.Exchange, sluice.Outcome) {
+			if err := receive(t, reads, "the read's end"); err == io.EOF {
+				t.Error("the upload seems whole")
+			}
+		}))
 		x.Deadline = x.Start.Add(e.limits.RequestTimeout / 2) // as a policy does before next
 		in, begun := x.Request.Body.Stream, make(chan struct{})
 		go func() {
@@ -320,13 +326,12 @@ func early(t *testing.T, e *engineTest, answer func(*sluice.Exchange)) {
 	})
 	in, out := io.Pipe()
 	t.Cleanup(func() { out.Close() })
+	end := time.AfterFunc(enginePatience, func() { out.Close() })
+	t.Cleanup(func() { end.Stop() })
 	go io.WriteString(out, "the firs")
 	_, body, err := e.do(t, e.request(t, "POST", "/", in))
 	if err != nil || body != strings.Repeat("a", earlySize) {
 		t.Errorf("%d bytes and %v, want the whole answer of %d", len(body), err, earlySize)
-	}
-	if err := receive(t, reads, "the read's end"); err == io.EOF {
-		t.Error("the upload seems whole")
 	}
 	if o := ends.outcome(t); o.Sent != earlySize || o.Err != nil {
 		t.Errorf("outcome %+v", o)
