@@ -39,6 +39,13 @@ type limit struct {
 	Any     sluice.Scalar               `yaml:"any"`
 }
 
+// limitUse is the limit as a backend's block in an endpoint.
+type limitUse struct {
+	// The name of the limit under backends.
+	Backend string `yaml:"backend"`
+	limit
+}
+
 type nested struct {
 	// The step's query.
 	Query string `yaml:"query" required:"true"`

@@ -22,7 +22,7 @@ var source string
 // answers is a backend that tests only name.
 type answers struct{}
 
-func (answers) Handle(*sluice.Env, *sluice.Endpoint, *limit) (sluice.Handler, error) {
+func (answers) Handle(*sluice.Env, *sluice.Endpoint, *limitUse) (sluice.Handler, error) {
 	return nil, nil
 }
 
@@ -31,7 +31,7 @@ func kinds() []sluice.Kind {
 		sluice.NewPolicy("limit", limit{Exempt: []string{"a", "b"}}, func(*sluice.Env, *sluice.Endpoint, *limit) (sluice.Policy, error) {
 			return nil, nil
 		}, sluice.Manual(source), sluice.Before("cache", "what was refused must not be kept"), sluice.NeedsCaller()),
-		sluice.NewBackend("limit", limit{}, limit{}, func(*sluice.Env, *limit) (answers, error) {
+		sluice.NewBackend("limit", limit{}, limitUse{}, func(*sluice.Env, *limit) (answers, error) {
 			return answers{}, nil
 		}, sluice.Manual("package other\n\ntype other struct{}\n"), sluice.Manual(source)),
 	}
