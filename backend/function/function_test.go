@@ -293,10 +293,10 @@ func TestErrors(t *testing.T) {
 		f    func(context.Context, struct{}) (any, error)
 		code sluice.Code
 	}{
-		"its own":          {func(context.Context, struct{}) (any, error) { return nil, fmt.Errorf("wrapped: %w", mine) }, sluice.Conflict},
-		"any other":        {func(context.Context, struct{}) (any, error) { return nil, errors.New("secret") }, sluice.Internal},
-		"not JSON":         {func(context.Context, struct{}) (any, error) { return make(chan int), nil }, sluice.Internal},
-		"out of time":      {func(ctx context.Context, _ struct{}) (any, error) { <-ctx.Done(); return nil, ctx.Err() }, sluice.GatewayTimeout},
+		"its own":     {func(context.Context, struct{}) (any, error) { return nil, fmt.Errorf("wrapped: %w", mine) }, sluice.Conflict},
+		"any other":   {func(context.Context, struct{}) (any, error) { return nil, errors.New("secret") }, sluice.Internal},
+		"not JSON":    {func(context.Context, struct{}) (any, error) { return make(chan int), nil }, sluice.Internal},
+		"out of time": {func(ctx context.Context, _ struct{}) (any, error) { <-ctx.Done(); return nil, ctx.Err() }, sluice.GatewayTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
