@@ -175,6 +175,7 @@ func (x *Exchange) Reset(w Wire) {
 func (x *Exchange) Clear(why error) {
 	r := &x.Response
 	r.Body.Close(why)
+	r.Body.SetBytes(nil)
 	r.Header.Reset()
 	r.Trailer.Reset()
 	r.Status, r.Upgrade = 0, nil
