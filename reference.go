@@ -206,10 +206,15 @@ func (s Scope) unknown(name string) error {
 	}
 	known = append(append(known, s.Results...), reserved...)
 	if near := Nearest(name, known); near != "" {
-		return fmt.Errorf("unknown name %q; did you mean %s?", name, near)
+		return &UnknownNameError{fmt.Sprintf("unknown name %q; did you mean %s?", name, near)}
 	}
-	return fmt.Errorf("unknown name %q; want one of %s", name, strings.Join(known, ", "))
+	return &UnknownNameError{fmt.Sprintf("unknown name %q; want one of %s", name, strings.Join(known, ", "))}
 }
+
+// UnknownNameError is a reference to a name that the scope does not have.
+type UnknownNameError struct{ message string }
+
+func (e *UnknownNameError) Error() string { return e.message }
 
 // Input is the index, in the endpoint's Inputs, of the input that the reference names; ok is false when it names
 // something else.

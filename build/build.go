@@ -56,7 +56,7 @@ func (o Options) withDefaults() Options {
 // Make returns doc.Err(): either a node or an error. Backends whose blocks are the same in previous, which may be
 // nil, are carried over with their pools.
 func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
-	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous}
+	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous, nameless: map[*sluice.Endpoint]bool{}}
 	m.keys = sluice.NewKeyring(m.file.State.Keys)
 	if !doc.Complete() {
 		return nil, doc.Err()
@@ -86,6 +86,8 @@ type maker struct {
 	everyRequest []*policyPlan
 	admin        []*policyPlan
 	endpoints    []*endpointPlan
+	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
+	nameless map[*sluice.Endpoint]bool
 }
 
 // env is the environment of one block.

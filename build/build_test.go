@@ -176,6 +176,13 @@ func TestMistakes(t *testing.T) {
 			"unknown key; did you mean echo?",
 			"takes the same requests as GET /{id} of endpoint e",
 		}},
+		"one mistake for a route that cannot be read": {`
+			sluice: 1
+			endpoints:
+				e:
+					route: GET /a b/{id}
+					echo: "{id}"
+		`, []string{"endpoints.e.route"}},
 		"loop": {`
 			sluice: 1
 			policies:
@@ -215,6 +222,9 @@ func TestMistakes(t *testing.T) {
 			_, err := build.Make(doc, build.Options{Kinds: []sluice.Kind{echo, stamp("a"), stamp("b"), early, late}}, nil)
 			if err == nil {
 				t.Fatal("the config was taken")
+			}
+			if name == "one mistake for a route that cannot be read" && strings.Contains(err.Error(), "unknown name") {
+				t.Errorf("the route's own names are reported:\n%v", err)
 			}
 			for _, want := range c.want {
 				if !strings.Contains(err.Error(), want) {

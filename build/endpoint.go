@@ -49,7 +49,7 @@ func (m *maker) planRoutes(p *endpointPlan) {
 		route, err := router.ParseRoute(text)
 		if err != nil {
 			m.doc.Fault(at, err)
-			p.broken = true
+			p.broken, m.nameless[p.ep] = true, true
 			continue
 		}
 		p.routes = append(p.routes, route)

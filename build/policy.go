@@ -99,7 +99,12 @@ func (m *maker) planAround(path string, list []config.Policy) []*policyPlan {
 func (m *maker) bind(path string, filled any, scope sluice.Scope, owner string, u *uses) (ok bool) {
 	ok = true
 	m.doc.References(path, filled, func(r *sluice.Reference, fault func(error)) {
-		if err := r.Bind(scope); err != nil {
+		err := r.Bind(scope)
+		if _, unknown := errors.AsType[*sluice.UnknownNameError](err); unknown && m.nameless[scope.Endpoint] {
+			ok = false // the name may stand in the route that could not be read
+			return
+		}
+		if err != nil {
 			if !strings.HasPrefix(path, owner) {
 				err = fmt.Errorf("in %s: %w", owner, err)
 			}

@@ -28,10 +28,14 @@ func (r *respond) Serve(x *sluice.Exchange) error {
 	for i := range r.with.Headers {
 		field := &r.with.Headers[i]
 		value, err := field.Value.AppendField(nil, x)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case len(value) == 0:
+			resp.Header.Del(field.Name)
+		default:
+			resp.Header.SetBytes(field.Name, value)
 		}
-		resp.Header.SetBytes(field.Name, value)
 	}
 	return nil
 }

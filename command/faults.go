@@ -2,6 +2,8 @@ package command
 
 import (
 	"errors"
+	"fmt"
+	"net"
 
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/config"
@@ -26,8 +28,32 @@ func findFaults(doc *config.Document) {
 	if listen.HTTPS != nil {
 		doc.Fault("listen.https", serverConfig(&doc.File).HTTPS.Check())
 	}
+	findSharedAddresses(doc)
 	traces := traceOptions(doc)
 	doc.Fault("observe.traces.endpoint", traces.Check())
+}
+
+// findSharedAddresses refuses one address for two listeners. Port 0 is a free port each time.
+func findSharedAddresses(doc *config.Document) {
+	listen, taken := doc.File.Listen, map[string]string{}
+	take := func(name, address string) {
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "0" {
+			return
+		}
+		if other := taken[address]; other != "" {
+			doc.Fault("listen."+name, fmt.Errorf("%s listens on %s already; want another port", other, address))
+		}
+		taken[address] = name
+	}
+	if listen.HTTP != nil {
+		take("http", listen.HTTP.Address)
+	}
+	if listen.HTTPS != nil {
+		take("https", listen.HTTPS.Address)
+	}
+	if listen.Admin != nil {
+		take("admin", listen.Admin.Address)
+	}
 }
 
 func traceOptions(doc *config.Document) observe.Traces {

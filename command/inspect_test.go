@@ -140,7 +140,7 @@ listen:
         key: none.key
 observe:
   traces:
-    endpoint: collector
+    endpoint: https://user:hunter2@collector:4317
 endpoints:
   e:
     route: GET /
@@ -148,10 +148,18 @@ endpoints:
       body: hi
 `)
 	code, _, err := runTool(t, "check", file)
-	for _, want := range []string{":3:3: listen.https: ", "none.pem", ":10:15: observe.traces.endpoint: \"collector\" is not an OTLP endpoint", "2 mistakes"} {
+	for _, want := range []string{":3:3: listen.https: ", "none.pem", ":10:15: observe.traces.endpoint: not an OTLP endpoint", "2 mistakes"} {
 		if code != exitMistakes || !strings.Contains(err, want) {
 			t.Errorf("want %q, got %d %s", want, code, err)
 		}
+	}
+	if strings.Contains(err, "hunter2") {
+		t.Errorf("a password is shown: %s", err)
+	}
+	same := strings.Replace(hello("x"), "127.0.0.1:0", "127.0.0.1:8080", 2)
+	write(t, file, same)
+	if code, _, err := runTool(t, "check", file); code != exitMistakes || !strings.Contains(err, "listen.admin: http listens on 127.0.0.1:8080 already") {
+		t.Errorf("one address twice: got %d %s", code, err)
 	}
 	write(t, file, "sluice: 1\nendpoints:\n  e:\n    route: GET /\n    static:\n      body: hi\n")
 	if code, _, err := runTool(t, "check", file); code != exitMistakes || !strings.Contains(err, "nothing to listen on; want http, https or both") {

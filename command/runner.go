@@ -18,6 +18,7 @@ import (
 type runner struct {
 	tool     *tool
 	files    []string
+	sources  []string // what was read last
 	log      *slog.Logger
 	level    *slog.LevelVar
 	metrics  *observe.Metrics
@@ -55,6 +56,7 @@ func (r *runner) setLevel(doc *config.Document) {
 
 // start makes the first node and binds its sockets.
 func (r *runner) start(doc *config.Document) error {
+	r.sources = doc.Sources()
 	node, err := r.make(doc, nil)
 	if err != nil {
 		return r.tool.mistakes(err)
@@ -121,19 +123,21 @@ func (r *runner) newObserver(doc *config.Document) (*observe.Observer, error) {
 	return observe.New(o)
 }
 
-// reload makes a node of the files as they are now and swaps it in. A mistake changes nothing. It returns the files
-// to watch from now on.
-func (r *runner) reload() []string {
+// reload makes a node of the files as they are now and swaps it in. A mistake changes nothing. It returns what was
+// read, to be watched from now on.
+func (r *runner) reload() reading {
 	began := time.Now()
+	before := stateOf(r.sources)
 	doc := r.tool.load(r.files)
+	r.sources = doc.Sources()
 	node, err := r.make(doc, r.nodes.Node())
 	if err != nil {
 		r.log.Error("the config is not taken; the node goes on with the one before", "error", err)
-		return doc.Sources()
+		return reading{r.sources, before}
 	}
 	r.nodes.Swap(node)
 	r.log.Info("reloaded", "endpoints", len(node.Endpoints()), "took", time.Since(began))
-	return doc.Sources()
+	return reading{r.sources, before}
 }
 
 // follow has the sockets follow a new config before its node is swapped in, all or none.

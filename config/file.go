@@ -196,7 +196,7 @@ type Inputs struct {
 type Respond struct {
 	// The status.
 	Status int `yaml:"status" min:"200" max:"599"`
-	// Fields that are set.
+	// Fields that are set. One whose value comes out empty is left out.
 	Headers sluice.Map[sluice.Template] `yaml:"headers" names:"header"`
 	// A JSON body; a string in it that is one reference becomes the value with its type.
 	JSON sluice.JSONTemplate `yaml:"json"`

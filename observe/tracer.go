@@ -46,11 +46,14 @@ func (t *Traces) Check() error {
 	return err
 }
 
+// errNoEndpoint does not show the endpoint: people put passwords into addresses.
+var errNoEndpoint = errors.New("not an OTLP endpoint; want http:// or https:// with a host and a port and no user, such as http://collector:4317")
+
 // target is the endpoint in full, and whether it is spoken to over HTTP rather than gRPC.
 func (t *Traces) target() (u *url.URL, http bool, err error) {
 	u, err = url.Parse(t.Endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.User != nil {
-		return nil, false, fmt.Errorf("%q is not an OTLP endpoint; want http:// or https:// with a host and a port, such as http://collector:4317", t.Endpoint)
+		return nil, false, errNoEndpoint
 	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), "4317")
