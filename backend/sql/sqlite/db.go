@@ -19,7 +19,7 @@ import (
 type Options struct {
 	// Readers is how many connections read at once. 0 is twice GOMAXPROCS, at least 4.
 	Readers int
-	// Wait is how long a read waits for a free reader, and a write for room in the queue. 0 is 200 ms.
+	// Wait is how long a read waits for a free reader, and a write for room in the queue. 0 is 2 s.
 	Wait time.Duration
 	// Synchronous is "normal" or "full"; empty is normal. In WAL, normal may lose the last commits when the power
 	// fails, never when the process dies, and never corrupts the file; full syncs at each commit.
@@ -34,8 +34,8 @@ type Options struct {
 
 // WithDefaults returns o with its empty fields filled in.
 func (o Options) WithDefaults() Options {
-	o.Readers = cmp.Or(o.Readers, max(4, 2*runtime.GOMAXPROCS(0)))
-	o.Wait = cmp.Or(o.Wait, 200*time.Millisecond)
+	o.Readers = cmp.Or(o.Readers, max(8, 4*runtime.GOMAXPROCS(0)))
+	o.Wait = cmp.Or(o.Wait, 2*time.Second)
 	o.Synchronous = cmp.Or(o.Synchronous, "normal")
 	o.BusyTimeout = cmp.Or(o.BusyTimeout, 5*time.Second)
 	o.CacheSize = cmp.Or(o.CacheSize, 8<<20)
