@@ -67,7 +67,7 @@ func (h *page) key(p *plan, k Key) (pageKey, error) {
 	for i, c := range p.stmt.Columns {
 		if strings.EqualFold(c.Name, k.Column) {
 			k.Column = c.Name
-			return pageKey{Key: k, column: i, nullable: !c.NotNull || h.outer(p)}, nil
+			return pageKey{Key: k, column: i, nullable: h.nullable(p, c)}, nil
 		}
 		names = append(names, c.Name)
 	}
@@ -77,24 +77,9 @@ func (h *page) key(p *plan, k Key) (pageKey, error) {
 	return pageKey{}, fmt.Errorf("the query gives no column %s; want one of %s", k.Column, strings.Join(names, ", "))
 }
 
-// outer tells whether a column may be NULL though its table allows none: by an outer join, or by another part of a union.
-func (h *page) outer(p *plan) bool {
-	steps, err := h.db.Explain(p.stmt.SQL)
-	if err != nil {
-		return true
-	}
-	for _, s := range steps {
-		if strings.Contains(s.Detail, "-JOIN") || strings.Contains(s.Detail, "UNION") || strings.Contains(s.Detail, "COMPOUND") {
-			return true
-		}
-	}
-	return false
-}
-
 // wrap makes the statements of the pages from the user's.
 func (h *page) wrap(ep *sluice.Endpoint, p *plan) (err error) {
-	// The line break ends a comment that the statement may end with.
-	from := "SELECT * FROM (" + trimStatement(p.stmt.SQL) + "\n)"
+	from := "SELECT * FROM " + subquery(p.stmt.SQL)
 	var order []string
 	for _, k := range h.keys {
 		order = append(order, quoteName(k.Column)+k.direction())
@@ -241,7 +226,7 @@ var errCursor = &sluice.Error{Code: sluice.BadRequest, Message: "the cursor is n
 	Fields: []sluice.InputError{{Name: "query." + cursorName, Message: "want the next of an earlier page, as it came"}}}
 
 var errNullKey = &sluice.Error{Code: sluice.Internal,
-	Err: errors.New("a column of the keyset is NULL, and its table says that it cannot be; want another keyset")}
+	Err: errors.New("a column of the keyset is NULL, and the plan of the statement says that it cannot be; want another keyset")}
 
 func (h *page) answer(p *plan, r *sqlite.Rows, x *sluice.Exchange) error {
 	var space [96]byte

@@ -24,7 +24,7 @@ type Stmt struct {
 type Column struct {
 	Name    string
 	Type    string // the declared type of the table's column, as written there; "" for an expression
-	NotNull bool   // the table's column can hold no NULL; an outer join may make one all the same
+	NotNull bool   // the table's column can hold no NULL; what stands between, such as an outer join or a scalar subquery, may give one
 }
 
 // Plan is a row of EXPLAIN QUERY PLAN.
@@ -181,11 +181,13 @@ func (k *catalog) notNull(raw *sqlite3.Stmt, i int) bool {
 	return err == nil && (notNull || primary && strings.EqualFold(declared, "INTEGER") && k.rowid(table, column))
 }
 
-// rowid says whether a column is its table's only key: an INTEGER that is, is the rowid.
+// rowid says whether a column is its table's only key, and no index was made for it: an INTEGER that is, is the rowid;
+// but not INTEGER PRIMARY KEY DESC, an old mistake of SQLite's, which has an index and may hold NULLs.
 func (k *catalog) rowid(table, column string) bool {
 	k.own = true
 	defer func() { k.own = false }()
-	s, _, err := k.conn.raw.Prepare("SELECT count(*) = 1 AND max(name = ?2 COLLATE NOCASE) FROM pragma_table_info(?1) WHERE pk > 0")
+	s, _, err := k.conn.raw.Prepare(`SELECT count(*) = 1 AND max(name = ?2 COLLATE NOCASE)
+		AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk') FROM pragma_table_info(?1) WHERE pk > 0`)
 	if err != nil {
 		return false
 	}
