@@ -294,7 +294,8 @@ func (s *Server) Drain() {
 // What remains is what no server can know of: a request still on its way when the end of an idle connection is sent
 // gets none (RFC 9112, section 9.5, has clients send it again if it is idempotent), nor does one on a connection
 // that is still being made when the socket is closed, or whose client sends without waiting for the answer that asks
-// it to leave. Systems other than Unix cannot look at what lies in a socket, so there a request may also be lost that
+// it to leave. The first request on a connection with TLS counts as begun only when it is whole: until then it must
+// not pause for a second. Systems other than Unix cannot look at what lies in a socket, so there a request may also be lost that
 // arrives just when its connection is closed. On HTTP/2 GOAWAY names the last request that is answered, and clients
 // may send later ones again; its idle connections get it when those of HTTP/1 that may bring a request are gone.
 func (s *Server) Shutdown(ctx context.Context) error {
