@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -130,7 +131,8 @@ func (b *body) meaning(err error) error {
 		return errBodyLate
 	}
 	var op *net.OpError
-	if b.http2 || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) || errors.Is(err, syscall.ECONNRESET) ||
+	short := b.http2 && strings.HasPrefix(err.Error(), "request declared a Content-Length") // net/http has no type for it
+	if b.http2 && !short || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) || errors.Is(err, syscall.ECONNRESET) ||
 		b.r.Context().Err() != nil {
 		return sluice.Errorf(sluice.ClientLeft, err, "the client left while sending the body")
 	}

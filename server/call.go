@@ -143,7 +143,7 @@ func (c *call) readHeader() (size int64, err error) {
 func (c *call) readUpgrade(named bool) {
 	h := &c.x.Request.Header
 	c.websocket = named && c.r.Method == "GET" && c.r.ProtoMajor == 1 && c.r.ProtoMinor == 1 && c.body == nil &&
-		h.Count("Upgrade") == 1 && foldEqual(h.Value("Upgrade"), "websocket")
+		h.Count("Upgrade") == 1 && sluice.SameToken(h.Value("Upgrade"), "websocket")
 	if !c.websocket {
 		h.Del("Upgrade")
 		h.Del("HTTP2-Settings")
@@ -164,13 +164,16 @@ func (c *call) readBody() {
 
 var errStatus = errors.New("the handler gave a status that is not that of an answer")
 
-// check refuses a response that cannot be sent.
+// check refuses a response that cannot be sent, or comes too late.
 func (c *call) check() error {
 	switch status := c.x.Response.Status; {
 	case status == http.StatusSwitchingProtocols:
 		return c.checkUpgrade()
 	case status != 0 && (status < 200 || status > 999):
 		return fmt.Errorf("%w: %d", errStatus, status)
+	}
+	if d := c.x.Deadline; !d.IsZero() && !time.Now().Before(d) {
+		return context.DeadlineExceeded // who made the answer did not heed the deadline
 	}
 	return nil
 }

@@ -41,7 +41,9 @@ type generation struct {
 }
 
 func openPort(sp spec, handler sluice.Handler, log *slog.Logger) (*port, error) {
-	l, err := net.Listen("tcp", sp.address)
+	var how net.ListenConfig
+	how.SetMultipathTCP(false) // which Go would take, and which cannot turn connections away
+	l, err := how.Listen(context.Background(), "tcp", sp.address)
 	if err != nil {
 		return nil, err
 	}

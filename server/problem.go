@@ -36,7 +36,7 @@ func describesContent(f sluice.Field) bool {
 	for _, name := range [...]string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Language",
 		"Content-Location", "Content-Range", "Content-Disposition", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest",
 		"ETag", "Last-Modified", "Cache-Control", "Expires", "Age", "Accept-Ranges", "Location", "Trailer"} {
-		if foldEqual(f.Name, name) {
+		if sluice.SameToken(f.Name, name) {
 			return true
 		}
 	}
@@ -94,19 +94,6 @@ func (s *settings) logInternal(x *sluice.Exchange, err error) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	s.log.LogAttrs(context.Background(), slog.LevelError, "internal error", attrs...)
-}
-
-// foldEqual compares a field name with a known one without regard to ASCII case.
-func foldEqual(b []byte, name string) bool {
-	if len(b) != len(name) {
-		return false
-	}
-	for i := range b {
-		if c, d := b[i], name[i]; c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
 }
 
 // aliasBytes views a string as bytes that must not be written.

@@ -271,12 +271,12 @@ func (c *call) addField(h http.Header, name string, value []byte) {
 // else the name as it is.
 func fieldName(name []byte) string {
 	for _, own := range [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
-		if foldEqual(name, own) {
+		if sluice.SameToken(name, own) {
 			return ""
 		}
 	}
 	for _, known := range [...]string{"Content-Type", "Content-Length", "Content-Encoding", "Date", "Trailer"} {
-		if foldEqual(name, known) {
+		if sluice.SameToken(name, known) {
 			return known
 		}
 	}

@@ -82,11 +82,11 @@ func (s *socket) isClosed() bool {
 	}
 }
 
-// restTime bounds acceptRest where new connections never cease to come.
-const restTime = 250 * time.Millisecond
+// restTime is how long connections are still accepted that clients were making when the socket was to be closed.
+const restTime = 50 * time.Millisecond
 
 // acceptRest takes the connections that clients have made but that were not yet accepted: closing the socket would
-// reset them, with the requests that have been sent on them.
+// reset them, with the requests that have been sent on them. New ones are turned away first, where the system can.
 func (s *socket) acceptRest() {
 	l, ok := s.listener.(interface {
 		syscall.Conn
@@ -96,17 +96,18 @@ func (s *socket) acceptRest() {
 		return
 	}
 	raw, err := l.SyscallConn()
-	for end := time.Now().Add(restTime); err == nil && time.Now().Before(end); {
-		var more bool
-		if err = raw.Control(func(fd uintptr) { more = readable(fd) }); err != nil || !more {
-			return
-		}
+	if err != nil {
+		return
+	}
+	turnAway(raw)
+	for end := time.Now().Add(restTime); time.Now().Before(end); {
 		l.SetDeadline(end)
-		var c net.Conn
-		if c, err = s.listener.Accept(); err == nil {
+		c, err := s.listener.Accept()
+		switch {
+		case err == nil:
 			s.hand(c)
-		} else if errors.Is(err, os.ErrDeadlineExceeded) { // that of close, which may come after
-			err = nil
+		case !errors.Is(err, os.ErrDeadlineExceeded): // that of close may come after
+			return
 		}
 	}
 }

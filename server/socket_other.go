@@ -4,6 +4,3 @@ package server
 
 // readNow would read what a socket has without waiting; here that cannot be known.
 func readNow(uintptr, []byte) (int, error) { return 0, nil }
-
-// readable would tell whether a socket has something now; here that cannot be known.
-func readable(uintptr) bool { return false }

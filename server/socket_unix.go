@@ -25,13 +25,3 @@ func readNow(fd uintptr, p []byte) (int, error) {
 		}
 	}
 }
-
-// readable tells whether a socket has something now: bytes, or a connection to accept.
-func readable(fd uintptr) bool {
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		if err != unix.EINTR {
-			return n > 0
-		}
-	}
-}

@@ -20,7 +20,7 @@ var (
 	errHeader    = &sluice.Error{Code: sluice.HeaderTooLarge}
 )
 
-// readTarget fills in method, scheme, host, path and query from a request target (RFC 9112, section 3.2). host is
+// readTarget fills in host, path and query from a request target (RFC 9112, section 3.2). host is
 // that of the Host field or :authority. dst is memory for the path; what comes back is to be used next time.
 func readTarget(r *sluice.Request, dst, target, host []byte) ([]byte, error) {
 	if r.Method == "CONNECT" {
@@ -38,7 +38,7 @@ func readTarget(r *sluice.Request, dst, target, host []byte) ([]byte, error) {
 		if !ok {
 			return dst, errForm
 		}
-		if !foldEqual(scheme, r.Scheme) {
+		if !sluice.SameToken(scheme, r.Scheme) {
 			return dst, errScheme
 		}
 		if host, target = authority, path; len(path) == 0 || path[0] != '/' {
@@ -63,7 +63,7 @@ func readTarget(r *sluice.Request, dst, target, host []byte) ([]byte, error) {
 // with "?".
 func splitAbsolute(target []byte) (scheme, authority, path []byte, ok bool) {
 	scheme, rest, found := bytes.Cut(target, []byte("://"))
-	if !found || !foldEqual(scheme, "http") && !foldEqual(scheme, "https") {
+	if !found || !sluice.SameToken(scheme, "http") && !sluice.SameToken(scheme, "https") {
 		return nil, nil, nil, false
 	}
 	end := bytes.IndexAny(rest, "/?#")
@@ -124,11 +124,11 @@ func hostByte(c byte) bool {
 func checkConnection(value []byte) error {
 	for token := range bytes.SplitSeq(value, []byte{','}) {
 		token = bytes.TrimSpace(token)
-		if len(token) == 0 || foldEqual(token, "close") || foldEqual(token, "keep-alive") || foldEqual(token, "upgrade") {
+		if len(token) == 0 || sluice.SameToken(token, "close") || sluice.SameToken(token, "keep-alive") || sluice.SameToken(token, "upgrade") {
 			continue
 		}
 		for _, name := range [...]string{"Host", "Content-Length", "Transfer-Encoding", "Authorization", "Cookie"} {
-			if foldEqual(token, name) {
+			if sluice.SameToken(token, name) {
 				return errNamed
 			}
 		}
@@ -139,7 +139,7 @@ func checkConnection(value []byte) error {
 // namesUpgrade tells whether a Connection field names Upgrade.
 func namesUpgrade(value []byte) bool {
 	for token := range bytes.SplitSeq(value, []byte{','}) {
-		if foldEqual(bytes.TrimSpace(token), "upgrade") {
+		if sluice.SameToken(bytes.TrimSpace(token), "upgrade") {
 			return true
 		}
 	}

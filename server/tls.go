@@ -117,6 +117,7 @@ type certificates struct {
 	spec    TLS
 	log     *slog.Logger
 	sum     [sha256.Size]byte // of current; used by the goroutine of watch alone
+	told    string            // the last error, which is told once; likewise
 	current atomic.Pointer[tls.Config]
 	stop    chan struct{}
 	once    sync.Once
@@ -204,9 +205,12 @@ func (c *certificates) watcher() *fsnotify.Watcher {
 func (c *certificates) reload() {
 	config, sum, err := c.spec.load()
 	switch {
+	case err != nil && err.Error() == c.told:
 	case err != nil:
+		c.told = err.Error()
 		c.log.Error("changed certificates cannot be used; those before stay", "error", err)
 	case sum != c.sum:
+		c.told = ""
 		c.current.Store(config)
 		c.sum = sum
 		c.log.Info("certificates were changed", "address", c.spec.Address)

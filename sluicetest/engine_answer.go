@@ -192,6 +192,15 @@ var answerCases = []engineCase{
 		answer, body := e.get(t, "/")
 		problem(t, answer, body, sluice.GatewayTimeout)
 	}},
+	{"an answer that comes after the deadline is 504", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.Deadline = x.Start
+			x.Response.Body.SetBytes([]byte("too late"))
+			return nil
+		})
+		answer, body := e.get(t, "/")
+		problem(t, answer, body, sluice.GatewayTimeout)
+	}},
 	{"a cancelled context of a client that is there is 500", func(t *testing.T, e *engineTest) {
 		e.serve(t, func(x *sluice.Exchange) error { return context.Canceled })
 		answer, body := e.get(t, "/")

@@ -1,0 +1,24 @@
+package server
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// turnAway has the system pass over whoever wants to connect from now on, so that the connections that it has taken
+// already can all be accepted before the socket is closed. Who is passed over tries again, and is refused then.
+func turnAway(raw syscall.RawConn) {
+	// Byte 13 of a segment holds its flags (RFC 9293, section 3.1); one with SYN is dropped, any other taken.
+	const flags, syn, all = 13, 0x02, 0xffffffff
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: syn, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: all},
+	}
+	raw.Control(func(fd uintptr) {
+		// Where the system refuses, those that connect in the instant of closing are reset, as they always were.
+		_ = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+	})
+}
