@@ -51,6 +51,8 @@ func fault(err error) error {
 		return &sluice.Error{Code: sluice.TooLarge, Message: "a value is larger than the database takes", Err: err}
 	case sqlite.IsConstraint(err):
 		return broken(err)
+	case sqlite.IsUnfit(err):
+		return unfit(err)
 	}
 	return &sluice.Error{Code: sluice.Internal, Err: err}
 }
@@ -80,6 +82,15 @@ func broken(err error) error {
 		}
 	case sqlite.IsRaised(err):
 		message = e.Message
+	}
+	return &sluice.Error{Code: sluice.Unprocessable, Message: message, Err: err}
+}
+
+// unfit is a value of the request that the statement can not work with.
+func unfit(err error) error {
+	message := "a value is not one that can be worked with"
+	if sqlite.IsMismatch(err) {
+		message = "a value is missing, or is not the whole number that is wanted"
 	}
 	return &sluice.Error{Code: sluice.Unprocessable, Message: message, Err: err}
 }

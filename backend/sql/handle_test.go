@@ -1,9 +1,11 @@
 package sql
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
 func TestReturns(t *testing.T) {
@@ -155,6 +157,54 @@ func TestFaults(t *testing.T) {
 	} {
 		h := n.must("POST /x", &Use{Query: query(t, tt.query)})
 		n.fails(h, "", tt.code, tt.message)
+	}
+}
+
+// TestFaultsOfValues are the client's, not the server's; the same faults in the statement itself are the server's.
+func TestFaultsOfValues(t *testing.T) {
+	t.Parallel()
+	n := setup(t, func(w *Where) {
+		w.Schema = tables + "CREATE TABLE IF NOT EXISTS strict (n INTEGER) STRICT;"
+	})
+	const whole, unusable = "a value is missing, or is not the whole number that is wanted", "a value is not one that can be worked with"
+	for _, tt := range []struct{ query, body, message string }{
+		{"SELECT 1 AS x LIMIT $body.v", `{"v": "abc"}`, whole},
+		{"SELECT 1 AS x LIMIT $body.v", `{}`, whole},
+		{"SELECT 1 AS x LIMIT 1 OFFSET $body.v", `{"v": 1.5}`, whole},
+		{"INSERT INTO users (id, email) VALUES ($body.v, 'x')", `{"v": "abc"}`, whole},
+		{"INSERT INTO users (id, email) VALUES ($body.v, 'x')", `{"v": 1.5}`, whole},
+		{"INSERT INTO strict VALUES ($body.v)", `{"v": "abc"}`, "a value breaks a rule of the data"},
+		{"SELECT abs($body.v) AS x", `{"v": -9223372036854775808}`, unusable},
+		{"SELECT sum(n) AS x FROM (SELECT $body.v AS n UNION ALL SELECT 1)", `{"v": 9223372036854775807}`, unusable},
+		{"SELECT json_extract($body.v, '$.a') AS x", `{"v": "{a"}`, unusable},
+		{"SELECT value FROM json_each($body.v)", `{"v": "[1"}`, unusable},
+		{"SELECT json_extract('{}', $body.v) AS x", `{"v": "a"}`, unusable},
+		{"SELECT 'a' LIKE 'b' ESCAPE $body.v AS x", `{"v": "ab"}`, unusable},
+		{"SELECT 'a' LIKE $body.v AS x", `{"v": "` + strings.Repeat("%a", 30_000) + `"}`, unusable},
+		{"SELECT sum(age) OVER (ORDER BY id ROWS $body.v PRECEDING) AS x FROM users", `{"v": -1}`, unusable},
+		{"SELECT ntile($body.v) OVER () AS x FROM users", `{"v": 0}`, unusable},
+	} {
+		n.fails(n.must("POST /x", &Use{Query: query(t, tt.query)}), tt.body, sluice.Unprocessable, tt.message)
+	}
+	for _, text := range []string{"SELECT 1 AS x LIMIT 'abc'", "SELECT json_extract('{a', '$.a') AS x"} {
+		n.fails(n.must("POST /x", &Use{Query: query(t, text)}), "", sluice.Internal, "")
+	}
+}
+
+// TestFaultOfTables is the server's: a column that is gone is no value's fault.
+func TestFaultOfTables(t *testing.T) {
+	t.Parallel()
+	n := setup(t, nil)
+	h := n.must("GET /x", &Use{Query: query(t, "SELECT age FROM users WHERE id = $body.id")})
+	b := n.opened.Backend.(*backend)
+	if err := b.db.Write(t.Context(), func(c *sqlite.Conn) error {
+		return c.Script("PRAGMA foreign_keys=OFF; DROP TABLE orders; CREATE TABLE u (id INTEGER PRIMARY KEY); DROP TABLE users; ALTER TABLE u RENAME TO users", nil)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := run(h, exchange(`{"id": 1}`))
+	if code := sluice.ErrorOf(err).Code; code != sluice.Internal {
+		t.Errorf("%s: %v; want internal", code, err)
 	}
 }
 

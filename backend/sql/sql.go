@@ -54,7 +54,8 @@ func (w *Where) NodeBound() string {
 // declared BOOLEAN gives true and false, one declared TIMESTAMP or DATETIME the form 2026-01-31T12:00:00Z, one declared
 // JSON its value.
 //
-// A row that is there already (UNIQUE, PRIMARY KEY) is a 409, another broken constraint a 422.
+// A row that is there already (UNIQUE, PRIMARY KEY) is a 409. Another broken constraint is a 422, and so is a value that
+// the statement can not work with: a LIMIT that is no whole number, text that is no JSON where a function reads JSON.
 type Use struct {
 	// The database, one of those under backends. It may be left out where there is one only.
 	Backend string `yaml:"backend"`

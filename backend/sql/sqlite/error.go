@@ -14,6 +14,7 @@ type Error struct {
 	Code    int    // the extended result code, https://sqlite.org/rescode.html
 	Message string // in SQLite's words, like "UNIQUE constraint failed: users.email"
 	Offset  int    // where in the SQL the fault lies, in bytes; -1 if SQLite does not say
+	bound   bool   // the statement ran with values bound to it, which may be at fault
 	cause   error
 }
 
@@ -128,6 +129,31 @@ func IsInterrupted(err error) bool { return is(err, sqlite3.INTERRUPT) }
 
 // IsTooBig says whether a value or a row is longer than 64 MiB.
 func IsTooBig(err error) bool { return is(err, sqlite3.TOOBIG) }
+
+// IsUnfit says whether a value that was bound is not one that the statement can work with: not the integer that LIMIT or
+// a rowid wants, or what a function cannot read, or a sum past 64 bits. What is stored may be at fault too, which SQLite
+// does not tell apart.
+func IsUnfit(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.bound && (IsMismatch(err) || e.Code == int(sqlite3.ERROR) && isOfValue(e.Message))
+}
+
+// IsMismatch says whether a value is not an integer, and nothing else can stand there.
+func IsMismatch(err error) bool { return is(err, sqlite3.MISMATCH) }
+
+// isOfValue knows what SQLite says of values when a right statement runs: there is no code for it.
+func isOfValue(message string) bool {
+	for _, start := range []string{
+		"integer overflow", "malformed JSON", "bad JSON path", "JSON path error", "JSON cannot hold BLOB values", "json_object() labels must be TEXT",
+		"LIKE or GLOB pattern too complex", "ESCAPE expression must be", "invalid Unicode escape",
+		"frame starting offset must be", "frame ending offset must be", "argument of ntile must be", "second argument to nth_value must be",
+	} {
+		if strings.HasPrefix(message, start) {
+			return true
+		}
+	}
+	return false
+}
 
 // IsChanged says whether the tables have changed since the statement was prepared: prepare it again.
 func IsChanged(err error) bool { return is(err, sqlite3.SCHEMA) }

@@ -80,6 +80,7 @@ func (r *Rows) fits(v []byte) bool {
 func (r *Rows) note(err error) {
 	if err != nil && r.err == nil {
 		r.err = wrap(r.conn.db.path, "", err, &r.conn.limit)
+		r.err.(*Error).bound = r.raw.BindCount() > 0
 	}
 }
 
