@@ -56,7 +56,7 @@ func (c *Conn) SetContexter(x Contexter) { c.limit.source = x }
 // the hold does so too. One statement has one cursor per connection: it is an error to ask for an open one.
 func (c *Conn) Rows(s *Stmt) (*Rows, error) {
 	if s.db != c.db {
-		return nil, &Error{File: c.db.path, Code: int(sqlite3.MISUSE), Message: "the statement belongs to another database", Offset: -1}
+		return nil, &Error{File: c.db.name, Code: int(sqlite3.MISUSE), Message: "the statement belongs to another database", Offset: -1}
 	}
 	if s.id < len(c.rows) {
 		if r := c.rows[s.id]; r != nil {
@@ -72,7 +72,7 @@ func (c *Conn) Rows(s *Stmt) (*Rows, error) {
 
 func (c *Conn) start(r *Rows) (*Rows, error) {
 	if r.open {
-		return nil, &Error{File: c.db.path, Code: int(sqlite3.MISUSE), Message: "the statement is already running", Offset: -1}
+		return nil, &Error{File: c.db.name, Code: int(sqlite3.MISUSE), Message: "the statement is already running", Offset: -1}
 	}
 	r.open, r.begun, r.ended, r.err = true, false, false, nil
 	c.used = append(c.used, r)
@@ -83,7 +83,7 @@ func (c *Conn) start(r *Rows) (*Rows, error) {
 func (c *Conn) prepare(s *Stmt) (*Rows, error) {
 	raw, _, err := c.raw.PrepareFlags(s.SQL, sqlite3.PREPARE_PERSISTENT)
 	if err != nil {
-		return nil, wrap(c.db.path, s.SQL, err, &c.limit)
+		return nil, wrap(c.db.name, s.SQL, err, &c.limit)
 	}
 	for len(c.rows) <= s.id {
 		c.rows = append(c.rows, nil)
@@ -108,17 +108,17 @@ func (c *Conn) do(v verb) error {
 	if s == nil {
 		raw, _, err := c.raw.PrepareFlags(v.sql(), sqlite3.PREPARE_PERSISTENT)
 		if err != nil {
-			return wrap(c.db.path, "", err, &c.limit)
+			return wrap(c.db.name, "", err, &c.limit)
 		}
 		s, c.verbs[v] = raw, raw
 	}
-	return wrap(c.db.path, "", s.Exec(), &c.limit)
+	return wrap(c.db.name, "", s.Exec(), &c.limit)
 }
 
 // exec runs statements of our own.
 func (c *Conn) exec(sql string) error {
 	if err := c.raw.Exec(sql); err != nil {
-		return wrap(c.db.path, sql, err, &c.limit)
+		return wrap(c.db.name, sql, err, &c.limit)
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ func (c *Conn) close() error {
 		s.Close()
 	}
 	if err := c.raw.Close(); err != nil {
-		return wrap(c.db.path, "", err, nil)
+		return wrap(c.db.name, "", err, nil)
 	}
 	return nil
 }

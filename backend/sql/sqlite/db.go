@@ -17,7 +17,7 @@ import (
 
 // Options says how a file is opened. The zero value is a sound default.
 type Options struct {
-	// Readers is how many connections read at once. 0 is twice GOMAXPROCS, at least 4.
+	// Readers is how many connections read at once. 0 is four times GOMAXPROCS, at least 8.
 	Readers int
 	// Wait is how long a read waits for a free reader, and a write for room in the queue. 0 is 2 s.
 	Wait time.Duration
@@ -63,6 +63,7 @@ const maxLength = 64 << 20
 // The process may open a file more than once, and so may other processes.
 type DB struct {
 	path    string
+	name    string // what errors call it: its path, or nothing if it is there for the moment only
 	temp    string // directory to remove at Close, if any
 	options Options
 	opened  time.Time
@@ -78,7 +79,9 @@ type DB struct {
 
 // Open opens the file at path, which it makes if it is missing and the options do not say read only.
 // The file is put into WAL mode. Errors name the file. The caller closes the DB.
-func Open(path string, o Options) (*DB, error) {
+func Open(path string, o Options) (*DB, error) { return openIn(path, "", o) }
+
+func openIn(path, temp string, o Options) (*DB, error) {
 	o = o.WithDefaults()
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -87,7 +90,10 @@ func Open(path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	db := &DB{path: full, options: o, opened: time.Now()}
+	db := &DB{path: full, name: full, temp: temp, options: o, opened: time.Now()}
+	if temp != "" {
+		db.name = ""
+	}
 	if err := db.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), db.shut())
 	}
@@ -96,17 +102,16 @@ func Open(path string, o Options) (*DB, error) {
 }
 
 // OpenTemp opens an empty database in a directory of its own, which Close removes: to check statements without the
-// file they are meant for, and for tests.
+// file they are meant for, and for tests. Its errors name no file, for nobody knows it.
 func OpenTemp(o Options) (*DB, error) {
 	dir, err := os.MkdirTemp("", "sluice-sqlite-")
 	if err != nil {
 		return nil, err
 	}
-	db, err := Open(filepath.Join(dir, "temp.db"), o)
+	db, err := openIn(filepath.Join(dir, "temp.db"), dir, o)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	db.temp = dir
 	return db, nil
 }
 
@@ -193,7 +198,7 @@ func (db *DB) connect(r role) (*Conn, error) {
 	}
 	raw, err := sqlite3.OpenFlags(db.path, flags)
 	if err != nil {
-		return nil, wrap(db.path, "", err, nil)
+		return nil, wrap(db.name, "", err, nil)
 	}
 	c := &Conn{raw: raw, db: db}
 	if err := c.set(r); err != nil {
@@ -207,11 +212,11 @@ func (db *DB) connect(r role) (*Conn, error) {
 func (c *Conn) set(r role) error {
 	o := c.db.options
 	if err := c.raw.BusyTimeout(o.BusyTimeout); err != nil {
-		return wrap(c.db.path, "", err, nil)
+		return wrap(c.db.name, "", err, nil)
 	}
 	// In double quotes stands a name, never a text: a mistyped column is an error, not a constant.
 	if _, err := c.raw.Config(sqlite3.DBCONFIG_DQS_DML, false); err != nil {
-		return wrap(c.db.path, "", err, nil)
+		return wrap(c.db.name, "", err, nil)
 	}
 	c.raw.Limit(sqlite3.LIMIT_LENGTH, maxLength)
 	sql := fmt.Sprintf("PRAGMA cache_size=-%d; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;", o.CacheSize>>10)

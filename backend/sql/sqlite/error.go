@@ -10,7 +10,7 @@ import (
 
 // Error is what SQLite says of a failure.
 type Error struct {
-	File    string // the database
+	File    string // the database, or the place in a migration; "" if the database is there for the moment only
 	Code    int    // the extended result code, https://sqlite.org/rescode.html
 	Message string // in SQLite's words, like "UNIQUE constraint failed: users.email"
 	Offset  int    // where in the SQL the fault lies, in bytes; -1 if SQLite does not say
@@ -19,10 +19,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	text := fmt.Sprintf("%s (%d)", e.Message, e.Code)
 	if e.cause != nil {
-		return fmt.Sprintf("%s: %s: %v", e.File, e.Message, e.cause)
+		text = fmt.Sprintf("%s: %v", e.Message, e.cause)
 	}
-	return fmt.Sprintf("%s: %s (%d)", e.File, e.Message, e.Code)
+	if e.File == "" {
+		return text
+	}
+	return e.File + ": " + text
 }
 
 // Unwrap is why a statement was interrupted, the cause of its context or context.DeadlineExceeded; or what the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"time"
 
@@ -33,25 +34,34 @@ type Migration struct {
 // Migrations returns the migrations of a directory. Nothing is read until they are used.
 func (db *DB) Migrations(files fs.FS) *Migrations { return &Migrations{db: db, files: files} }
 
-// Up applies what is pending, in order, and returns what it applied: some, too, when one fails.
+// Up applies what is pending, in order, and returns what it applied: some, too, when one fails. The error names the
+// place in the file.
 func (m *Migrations) Up(ctx context.Context) ([]Migration, error) {
-	return m.run(ctx, func(p *goose.Provider) ([]Migration, error) {
+	return m.run(ctx, func(p *goose.Provider, said *statements) ([]Migration, error) {
 		done, err := p.Up(ctx)
 		var part *goose.PartialError
 		if errors.As(err, &part) {
-			done, err = part.Applied, wrap(path.Base(part.Failed.Source.Path), "", part.Err, nil)
+			done, err = part.Applied, m.fault(part, said)
 		}
 		return results(done), err
 	})
 }
 
-// Down takes back the last one applied, and returns it; nothing if there is none.
+// Down takes back the last one applied, and returns it; nothing if there is none. One that does not say how is an error.
 func (m *Migrations) Down(ctx context.Context) ([]Migration, error) {
-	return m.run(ctx, func(p *goose.Provider) ([]Migration, error) {
-		done, err := p.Down(ctx)
+	return m.run(ctx, func(p *goose.Provider, said *statements) ([]Migration, error) {
+		version, err := p.GetDBVersion(ctx)
+		if err != nil || version == 0 {
+			return nil, err
+		}
+		if err := m.checkDown(p, version); err != nil {
+			return nil, err
+		}
+		done, err := p.ApplyVersion(ctx, version, false)
+		var part *goose.PartialError
 		switch {
-		case errors.Is(err, goose.ErrNoNextVersion):
-			return nil, nil
+		case errors.As(err, &part):
+			return nil, m.fault(part, said)
 		case err != nil:
 			return nil, err
 		}
@@ -59,9 +69,24 @@ func (m *Migrations) Down(ctx context.Context) ([]Migration, error) {
 	})
 }
 
+// checkDown refuses to take back a migration whose file is not there, or does not say how.
+func (m *Migrations) checkDown(p *goose.Provider, version int64) error {
+	for _, s := range p.ListSources() {
+		if s.Version != version {
+			continue
+		}
+		text, err := fs.ReadFile(m.files, s.Path)
+		if err == nil && downSection(string(text)) < 0 {
+			err = fmt.Errorf("%s: there is no section \"-- +goose Down\" to take it back with; want one, and an empty one where there is nothing to undo", path.Base(s.Path))
+		}
+		return err
+	}
+	return fmt.Errorf("there is no file of version %d, which was applied last; want it back in its folder", version)
+}
+
 // Status returns all files in order, each with the time it was applied.
 func (m *Migrations) Status(ctx context.Context) ([]Migration, error) {
-	return m.run(ctx, func(p *goose.Provider) ([]Migration, error) {
+	return m.run(ctx, func(p *goose.Provider, _ *statements) ([]Migration, error) {
 		all, err := p.Status(ctx)
 		if err != nil {
 			return nil, err
@@ -83,13 +108,13 @@ func results(in []*goose.MigrationResult) []Migration {
 }
 
 // run opens goose on a connection of its own, under the lock, and calls f.
-func (m *Migrations) run(ctx context.Context, f func(*goose.Provider) ([]Migration, error)) (_ []Migration, err error) {
+func (m *Migrations) run(ctx context.Context, f func(*goose.Provider, *statements) ([]Migration, error)) (_ []Migration, err error) {
 	file := m.db.path
 	if m.db.options.ReadOnly {
-		return nil, &Error{File: file, Code: int(sqlite3.READONLY), Message: "the database was opened read only", Offset: -1}
+		return nil, &Error{File: m.db.name, Code: int(sqlite3.READONLY), Message: "the database was opened read only", Offset: -1}
 	}
 	defer func() {
-		if err != nil {
+		if err != nil && m.db.name != "" {
 			err = fmt.Errorf("migrate %s: %w", file, err)
 		}
 	}()
@@ -103,14 +128,16 @@ func (m *Migrations) run(ctx context.Context, f func(*goose.Provider) ([]Migrati
 		return nil, err
 	}
 	defer pool.Close()
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, m.files, goose.WithDisableGlobalRegistry(true))
+	said := &statements{}
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, m.files, goose.WithDisableGlobalRegistry(true),
+		goose.WithSlog(slog.New(said)), goose.WithVerbose(true))
 	if errors.Is(err, goose.ErrNoMigrations) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return f(p)
+	return f(p, said)
 }
 
 // configure sets up the connection that migrates.

@@ -79,7 +79,7 @@ func (r *Rows) fits(v []byte) bool {
 
 func (r *Rows) note(err error) {
 	if err != nil && r.err == nil {
-		r.err = wrap(r.conn.db.path, "", err, &r.conn.limit)
+		r.err = wrap(r.conn.db.name, "", err, &r.conn.limit)
 		r.err.(*Error).bound = r.raw.BindCount() > 0
 	}
 }
@@ -109,7 +109,7 @@ func (r *Rows) same() bool {
 		r.changed = !r.stmt.fits(r.raw)
 	}
 	if r.changed {
-		r.err = &Error{File: r.conn.db.path, Code: int(sqlite3.SCHEMA), Message: "the columns of the statement have changed", Offset: -1}
+		r.err = &Error{File: r.conn.db.name, Code: int(sqlite3.SCHEMA), Message: "the columns of the statement have changed", Offset: -1}
 	}
 	return !r.changed
 }

@@ -36,18 +36,18 @@ func (c *Conn) script(sql string, each func(int), run func(*sqlite3.Stmt, string
 		at := len(sql) - len(rest)
 		s, tail, err := c.raw.Prepare(rest)
 		if err != nil {
-			return inScript(wrap(c.db.path, rest, err, &c.limit), at, rest)
+			return inScript(wrap(c.db.name, rest, err, &c.limit), at, rest)
 		}
 		if s != nil {
 			if run(s, rest[leadingSpace(rest):]) {
 				err = s.Exec()
 			}
-			if err = wrap(c.db.path, "", err, &c.limit); err != nil {
+			if err = wrap(c.db.name, "", err, &c.limit); err != nil {
 				s.Close()
 				return inScript(err, at, rest)
 			}
 			if err := s.Close(); err != nil {
-				return inScript(wrap(c.db.path, "", err, &c.limit), at, rest)
+				return inScript(wrap(c.db.name, "", err, &c.limit), at, rest)
 			}
 		}
 		if len(tail) >= len(rest) {
@@ -159,12 +159,12 @@ func schema(path string) ([]string, error) {
 func (c *Conn) Query(sql string, f func(*Rows)) error {
 	raw, _, err := c.raw.Prepare(sql)
 	if err != nil {
-		return wrap(c.db.path, sql, err, &c.limit)
+		return wrap(c.db.name, sql, err, &c.limit)
 	}
 	defer raw.Close()
 	r := &Rows{raw: raw, conn: c}
 	for raw.Step() {
 		f(r)
 	}
-	return wrap(c.db.path, "", raw.Err(), &c.limit)
+	return wrap(c.db.name, "", raw.Err(), &c.limit)
 }

@@ -123,7 +123,7 @@ func (db *DB) Explain(sql string) ([]Plan, error) {
 	for raw.Step() {
 		plan = append(plan, Plan{ID: raw.ColumnInt(0), Parent: raw.ColumnInt(1), Detail: raw.ColumnText(3)})
 	}
-	return plan, wrap(db.path, sql, raw.Err(), nil)
+	return plan, wrap(db.name, sql, raw.Err(), nil)
 }
 
 // compile compiles exactly one statement. Mu is held.
@@ -131,9 +131,9 @@ func (k *catalog) compile(sql string) (*sqlite3.Stmt, error) {
 	if k.conn == nil {
 		return nil, errClosed
 	}
-	path := k.conn.db.path
+	name := k.conn.db.name
 	if i := strings.IndexByte(sql, 0); i >= 0 {
-		return nil, &Error{File: path, Code: int(sqlite3.ERROR), Message: "a zero byte in the statement", Offset: i}
+		return nil, &Error{File: name, Code: int(sqlite3.ERROR), Message: "a zero byte in the statement", Offset: i}
 	}
 	// To compile alone looks at the tables as they were last seen; to read looks whether they have changed.
 	if err := k.conn.exec("SELECT 1 FROM sqlite_schema LIMIT 1"); err != nil {
@@ -142,19 +142,19 @@ func (k *catalog) compile(sql string) (*sqlite3.Stmt, error) {
 	k.deny = ""
 	raw, tail, err := k.conn.raw.Prepare(sql)
 	if err != nil {
-		e := wrap(path, sql, err, nil)
+		e := wrap(name, sql, err, nil)
 		if k.deny != "" {
 			e.(*Error).Message = fmt.Sprintf("%s is not allowed in a statement", k.deny)
 		}
 		return nil, e
 	}
 	if raw == nil {
-		return nil, &Error{File: path, Code: int(sqlite3.ERROR), Message: "there is no statement", Offset: -1}
+		return nil, &Error{File: name, Code: int(sqlite3.ERROR), Message: "there is no statement", Offset: -1}
 	}
 	if more, _, err := k.conn.raw.Prepare(tail); more != nil || err != nil {
 		more.Close()
 		raw.Close()
-		return nil, &Error{File: path, Code: int(sqlite3.ERROR), Message: "there is more than one statement", Offset: len(sql) - len(tail)}
+		return nil, &Error{File: name, Code: int(sqlite3.ERROR), Message: "there is more than one statement", Offset: len(sql) - len(tail)}
 	}
 	return raw, nil
 }

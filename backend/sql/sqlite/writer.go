@@ -69,7 +69,7 @@ func startWriter(db *DB, c *Conn) *writer {
 func (db *DB) Write(ctx context.Context, f func(*Conn) error) error {
 	w := db.writer
 	if w == nil {
-		return &Error{File: db.path, Code: int(sqlite3.READONLY), Message: "the database was opened read only", Offset: -1}
+		return &Error{File: db.name, Code: int(sqlite3.READONLY), Message: "the database was opened read only", Offset: -1}
 	}
 	q := w.pool.Get().(*write)
 	q.f, q.ctx, q.err = f, ctx, nil
@@ -230,7 +230,7 @@ func (w *writer) member(q *write, shared bool) error {
 	switch {
 	case w.lost():
 		if err == nil { // it passed over the error that told of this
-			err = &Error{File: w.db.path, Code: int(sqlite3.ABORT_ROLLBACK), Message: "the transaction was rolled back", Offset: -1}
+			err = &Error{File: w.db.name, Code: int(sqlite3.ABORT_ROLLBACK), Message: "the transaction was rolled back", Offset: -1}
 		}
 	case !shared: // the transaction is its own: end commits it or rolls it back
 	case err != nil:
