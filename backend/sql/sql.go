@@ -30,8 +30,9 @@ type Where struct {
 	// SQL that runs at every start, for what is too small for migrations. It must bear being run again
 	// (CREATE TABLE IF NOT EXISTS).
 	Schema string `yaml:"schema"`
-	// How many connections read at once; left out, it is twice the number of processors and at least 4. At most half
-	// of them are lent to long answers, so that slow clients do not keep short ones waiting.
+	// How many connections read at once; left out, it is four times the number of processors and at least 8. At most
+	// half of them are lent to long answers, so that slow clients do not keep short ones waiting. A request waits 2 s for a
+	// free one; then the client gets 503.
 	Readers int `yaml:"readers" min:"1" max:"256"`
 	// When a commit is on disk. With normal the last commits can be lost when the power fails, never when the process
 	// dies, and the file stays whole; full waits for the disk at each commit.

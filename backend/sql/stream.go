@@ -2,6 +2,7 @@ package sql
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -133,7 +134,7 @@ func (s *stream) patience() time.Duration {
 	return until.Sub(s.list.watch.now())
 }
 
-// giveUp takes the connection from a client that does not read.
+// giveUp takes the connection from a client that does not read, and at the deadline from any.
 func (s *stream) giveUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,6 +146,10 @@ func (s *stream) giveUp() {
 		return
 	}
 	s.part, s.taken = nil, 0
+	if !s.deadline.IsZero() && !s.list.watch.now().Before(s.deadline) {
+		s.finish(context.DeadlineExceeded)
+		return
+	}
 	s.finish(errStall)
 }
 

@@ -251,3 +251,14 @@ func hold(t testing.TB, db *DB) (free, running chan struct{}) {
 	}()
 	return free, running
 }
+
+func TestWithDefaults(t *testing.T) {
+	t.Parallel()
+	o := Options{}.WithDefaults()
+	if o.Readers != max(8, 4*runtime.GOMAXPROCS(0)) || o.Wait != 2*time.Second {
+		t.Errorf("%d readers and a wait of %s; want four a processor, at least 8, and 2s", o.Readers, o.Wait)
+	}
+	if o = (Options{Readers: 3, Wait: time.Millisecond}).WithDefaults(); o.Readers != 3 || o.Wait != time.Millisecond {
+		t.Errorf("%d readers and a wait of %s; want what was said", o.Readers, o.Wait)
+	}
+}
