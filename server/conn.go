@@ -15,7 +15,6 @@ type conn struct {
 	net.Conn
 	engine *netHTTP
 	reads  deadline
-	writes deadline
 
 	fresh   atomic.Bool  // no request and no preface of HTTP/2 has come yet
 	waiting atomic.Bool  // nothing of the next request has come
@@ -31,7 +30,7 @@ type conn struct {
 
 func newConn(c net.Conn, e *netHTTP) *conn {
 	f := &conn{Conn: c, engine: e}
-	f.reads.apply, f.writes.apply = c.SetReadDeadline, c.SetWriteDeadline
+	f.reads.apply = c.SetReadDeadline
 	f.fresh.Store(true)
 	f.wait()
 	return f
@@ -113,28 +112,19 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.broken.Load() {
 		return 0, io.ErrClosedPipe
 	}
-	for sent := 0; ; {
-		c.writes.begin()
-		n, err := c.Conn.Write(p[sent:])
-		sent += n
-		if c.writes.end(err) != again {
-			if err != nil && c.engine.tls != nil {
-				c.broken.Store(true)
-			}
-			return sent, err
-		}
+	n, err := c.Conn.Write(p)
+	if err != nil && c.engine.tls != nil {
+		c.broken.Store(true)
 	}
+	return n, err
 }
 
 // SetReadDeadline sets the deadline of reads.
 func (c *conn) SetReadDeadline(t time.Time) error { return c.reads.put(t) }
 
-// SetWriteDeadline sets the deadline of writes.
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.writes.put(t) }
-
 // SetDeadline sets both.
 func (c *conn) SetDeadline(t time.Time) error {
-	return errors.Join(c.reads.put(t), c.writes.put(t))
+	return errors.Join(c.reads.put(t), c.Conn.SetWriteDeadline(t))
 }
 
 // CloseWrite ends what is sent and leaves what is received; net/http does so before it closes on a client that

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// deadline is that of a connection's reads or of its writes. net/http sets one several times for each request and
-// mostly puts it off, so it is given to the system only when something waits under it, and not when what the system
-// has comes earlier: whoever is woken too early goes on waiting.
+// deadline is that of a connection's reads. net/http sets one several times for each request and mostly puts it off, so
+// it is given to the system only when something waits under it, and not when what the system has comes earlier: whoever
+// is woken too early goes on waiting. It is not for writes: one that goes on finds a little room that a write which
+// waits does not, and so slow readers would get twice their time.
 type deadline struct {
 	apply func(time.Time) error // gives it to the system
 
