@@ -56,7 +56,8 @@ endpoints:
 `, upstream)
 }
 
-// productAnswers serves the products in a SQLite file.
+// productAnswers serves the products in a SQLite file, and many rows that
+// SQLite counts up.
 func productAnswers(file string) string {
 	return fmt.Sprintf(`backends:
   shop:
@@ -71,5 +72,13 @@ endpoints:
       backend: shop
       query: SELECT * FROM products WHERE id = $id
       returns: one
-`, "sqlite:"+file)
+  rows:
+    route: GET /api/rows
+    sql:
+      backend: shop
+      query: >-
+        WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < %d)
+        SELECT id, 'SKU-' || id AS sku, 'a product of the number ' || id AS name, id * 7 AS price_cents, 'EUR' AS currency FROM n
+      returns: many
+`, "sqlite:"+file, streamRows)
 }

@@ -59,6 +59,9 @@ func sqlite(ctx context.Context, args []string) error {
 	}
 	results("a row of SQLite", entries).writeTo(os.Stdout)
 	fmt.Println()
+	if err := streamMillion(ctx, os.Stdout, entries); err != nil {
+		return err
+	}
 	writeRatios(os.Stdout, "a row of SQLite", entries, "unprepared", "prepared")
 	return nil
 }
