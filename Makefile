@@ -30,7 +30,7 @@ needs:
 	@test/needs.sh gcc:gcc:-race libc6-dev:/usr/include/stdlib.h:-race nginx-light:nginx:backend/http
 
 .PHONY: reference
-reference: ## Make docs/reference.md and the editor's schema anew
+reference: ## Make docs/reference.md and the schema for editors anew
 	go run ./cmd/sluice reference > docs/reference.md.new && mv docs/reference.md.new docs/reference.md
 	go run ./cmd/sluice schema > docs/sluice.schema.json.new && mv docs/sluice.schema.json.new docs/sluice.schema.json
 
