@@ -142,7 +142,7 @@ func (t *tool) explainCommand() *cobra.Command {
 			}
 			for i := range t.kinds {
 				if t.kinds[i].Name == args[0] {
-					return failed(config.Explain(t.out, &t.kinds[i]))
+					return failed(config.Explain(t.out, &t.kinds[i], t.kinds))
 				}
 			}
 			if near := sluice.Nearest(args[0], t.kindNames()); near != "" {

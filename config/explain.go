@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
@@ -12,9 +13,9 @@ import (
 // wrapAt is the width of what Explain prints, for a terminal of 80.
 const wrapAt = 78
 
-// Explain prints the manual entry of a kind: what it does, every key with its type, default and comment, and what it
-// must stand before and after.
-func Explain(w io.Writer, k *sluice.Kind) error {
+// Explain prints the manual entry of a kind: what it does, every key with its type, default and comment, and what of
+// the other kinds it must stand before and after.
+func Explain(w io.Writer, k *sluice.Kind, kinds []sluice.Kind) error {
 	m := newManual(k.Source)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\n", k.Name, k.Role)
@@ -29,7 +30,7 @@ func Explain(w io.Writer, k *sluice.Kind) error {
 		}
 		explainRows(&b, describe(m, part.block))
 	}
-	if rules := orderRules(k); len(rules) > 0 {
+	if rules := orderRules(k, kinds); len(rules) > 0 {
 		b.WriteString("\nORDER\n\n")
 		for _, rule := range rules {
 			b.WriteString(wrap(rule, "  ") + "\n")
@@ -72,10 +73,14 @@ func kindParts(k *sluice.Kind) []kindPart {
 	return []kindPart{{"Under backends", reflect.ValueOf(k.NewWhere()).Elem()}, use}
 }
 
-// orderRules are the rules of a kind on its place in a list, and what else is special about it.
-func orderRules(k *sluice.Kind) []string {
+// orderRules are the rules of a kind on its place in a list, and what else is special about it. A rule on a kind that
+// there is not is left out.
+func orderRules(k *sluice.Kind, kinds []sluice.Kind) []string {
 	var all []string
 	for _, o := range k.Order {
+		if !slices.ContainsFunc(kinds, func(other sluice.Kind) bool { return other.Name == o.Kind }) {
+			continue
+		}
 		side := "after"
 		if o.Before {
 			side = "before"

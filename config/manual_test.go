@@ -41,7 +41,7 @@ func TestExplain(t *testing.T) {
 	t.Parallel()
 	var got bytes.Buffer
 	for _, k := range kinds() {
-		if err := config.Explain(&got, &k); err != nil {
+		if err := config.Explain(&got, &k, kinds()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -77,12 +77,12 @@ func (r *referenceWriter) kinds(title string, role sluice.Role, kinds []sluice.K
 	}
 	for _, k := range kinds {
 		if k.Role == role {
-			r.kind(&k)
+			r.kind(&k, kinds)
 		}
 	}
 }
 
-func (r *referenceWriter) kind(k *sluice.Kind) {
+func (r *referenceWriter) kind(k *sluice.Kind, kinds []sluice.Kind) {
 	m := newManual(k.Source)
 	r.line("### "+k.Name, "")
 	for _, part := range kindParts(k) {
@@ -94,7 +94,7 @@ func (r *referenceWriter) kind(k *sluice.Kind) {
 		}
 		r.rows(describe(m, part.block))
 	}
-	if rules := orderRules(k); len(rules) > 0 {
+	if rules := orderRules(k, kinds); len(rules) > 0 {
 		for _, rule := range rules {
 			r.line("- " + rule)
 		}
