@@ -177,3 +177,31 @@ func TestScheme(t *testing.T) {
 		}
 	}
 }
+
+func FuzzForwarded(f *testing.F) {
+	f.Add("X-Forwarded-For", "203.0.113.9, 198.51.100.7:80, [2001:db8::1]")
+	f.Add("Forwarded", `for="[2001:db8::1]:4711";proto=https;by=_x, for=192.0.2.60`)
+	f.Add("X-Forwarded-Proto", "https, http")
+	node := sluicetest.Node(f, `
+		sluice: 1
+		trusted_proxies: [10.0.0.0/8]
+		endpoints:
+			e:
+				route: GET /
+				echo: "{client_ip}"
+	`, echo)
+	f.Fuzz(func(t *testing.T, name, value string) {
+		x := sluicetest.Exchange(t, "GET /", "")
+		x.Request.Header.Add(name, value)
+		if a := sluicetest.Do(node, x); a.Body != "192.0.2.1" || x.Request.Scheme != "http" {
+			t.Errorf("a peer that is not trusted is believed: %q, %s", a.Body, x.Request.Scheme)
+		}
+		x = sluicetest.Exchange(t, "GET /", "")
+		x.Request.Header.Add(name, value)
+		x.Request.Remote = netip.MustParseAddrPort("10.0.0.1:1")
+		a := sluicetest.Do(node, x)
+		if _, err := netip.ParseAddr(a.Body); err != nil || x.Request.Scheme != "http" && x.Request.Scheme != "https" {
+			t.Errorf("client %q with scheme %q; want an address and http or https", a.Body, x.Request.Scheme)
+		}
+	})
+}
