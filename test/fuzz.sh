@@ -9,14 +9,14 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
 fuzz() {
-  local dir=$1 target=$2 log="$3/$2.log"
+  local dir=$1 target=$2 log="$3/${1//\//_}.$2.log"
   # Minimising an input may take a minute by default, in which nothing else is tried.
   if go test -run '^$' -fuzz "^$target\$" -fuzztime "$4" -fuzzminimizetime 20x -parallel 1 "$dir" >"$log" 2>&1; then
-    printf 'ok    %-26s %-22s %s executions\n' "$dir" "$target" "$(grep -o 'execs: [0-9]*' "$log" | tail -n 1 | cut -d' ' -f2)"
+    printf 'ok    %-26s %-22s %s executions\n' "$dir" "$target" "$(grep -ao 'execs: [0-9]*' "$log" | tail -n 1 | cut -d' ' -f2)"
   else
     cat "$log"
     printf 'FAIL  %-26s %s\n' "$dir" "$target"
-    touch "$3/failed.$target"
+    touch "$log.failed"
   fi
 }
 export -f fuzz
@@ -27,6 +27,6 @@ grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do
   done
 done >"$out/targets"
 xargs -P 2 -L 1 bash -c 'fuzz "$2" "$3" "$0" "$1"' "$out" "$time" <"$out/targets"
-failed=$(find "$out" -name 'failed.*' | wc -l)
+failed=$(find "$out" -name '*.failed' | wc -l)
 echo "$(wc -l <"$out/targets") fuzz targets, $time each: $failed failed"
 [[ $failed -eq 0 ]]
