@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -224,6 +225,9 @@ func TestConnectTimeout(t *testing.T) {
 	}
 	defer l.Close()
 	if !shrinkQueue(l) {
+		if os.Getenv("CI") != "" {
+			t.Fatal("the queue of a listener cannot be shrunk")
+		}
 		t.Skip("the queue of a listener cannot be shrunk here")
 	}
 	for {

@@ -58,6 +58,9 @@ func TestKeepUsed(t *testing.T) {
 	t.Parallel()
 	db := setup(t, Options{Readers: 1})
 	if db.keep.index == nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("nothing is kept, so nothing is tested")
+		}
 		t.Skip("nothing is kept on this system")
 	}
 	_, read := counters(t, db)
