@@ -16,10 +16,16 @@ type Env struct {
 	Now func() time.Time
 	// Keys sign and verify what nodes give to clients and take back.
 	Keys *Keyring
+	// State is what nodes share.
+	State State
 	// Dry is set when a config is only checked: nothing outside the process may be changed or asked over a network.
 	Dry bool
 	// MaxBody is the most that may be read of a request's body into memory, in bytes.
 	MaxBody int64
+	// Hold keeps the process from being ready to take requests until ready is called, once; it is never nil. What for
+	// is told where somebody asks why it is not ready. It is for what must have been reached once, at first: it has no
+	// effect on a process that has been ready.
+	Hold func(what string) (ready func())
 	// Progress is told how far a long task at start has come; it is never nil.
 	Progress func(task string, done, total int64)
 

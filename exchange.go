@@ -35,6 +35,8 @@ type Exchange struct {
 	Response Response
 	// Caller is who asks, as an authenticating policy found out.
 	Caller Caller
+	// Seen is what the caller has seen of the data, and what this answer was read at.
+	Seen Seen
 	// Start is when the first byte of the request was read.
 	Start time.Time
 	// Deadline is when the exchange must be over, streams included; the zero time when there is none. A policy may
@@ -163,7 +165,8 @@ func (x *Exchange) Reset(w Wire) {
 	clear(x.ends)
 	clear(x.inputs)
 	clear(x.result)
-	*x = Exchange{Request: *req, Response: *resp, wire: w, ends: x.ends[:0],
+	x.Seen.reset()
+	*x = Exchange{Request: *req, Response: *resp, Seen: x.Seen, wire: w, ends: x.ends[:0],
 		inputs: x.inputs[:0], result: x.result[:0], arena: x.arena[:0]}
 	if cap(x.arena) > maxKeptBuffer {
 		x.arena = nil

@@ -21,6 +21,7 @@ func (x *Exchange) Keep(limit int64) (*Exchange, error) {
 	k := NewExchange(nil)
 	k.Endpoint, k.Route, k.Start, k.Deadline = x.Endpoint, x.Route, x.Start, x.Deadline
 	k.Caller = x.Caller
+	k.Seen = Seen{floor: slices.Clone(x.Seen.floor)}
 	k.Caller.Claims = bytes.Clone(x.Caller.Claims)
 	k.id = bytes.Clone(x.RequestID())
 	k.newID = bytes.Clone(x.newID)

@@ -26,15 +26,30 @@ type backend struct {
 	kind        string
 	fingerprint string
 	opened      sluice.Opened
-	env         *sluice.Env
-	holders     atomic.Int64
+	holders
 }
 
-func (b *backend) release() {
-	if b.holders.Add(-1) == 0 {
-		b.env.Close()
+// holders counts the nodes that hold something open; the last one that lets go closes it.
+type holders struct {
+	env   *sluice.Env
+	count *atomic.Int64
+}
+
+func newHolders(env *sluice.Env) holders {
+	h := holders{env, new(atomic.Int64)}
+	h.hold()
+	return h
+}
+
+func (h holders) hold() { h.count.Add(1) }
+
+func (h holders) release() {
+	if h.count.Add(-1) == 0 {
+		h.env.Close()
 	}
 }
+
+func nodeBound(nodes int, why string) error { return fmt.Errorf("with nodes: %d, %s", nodes, why) }
 
 func (m *maker) planBackend(entry sluice.Entry[config.Backend]) {
 	path := "backends." + entry.Name
@@ -56,7 +71,7 @@ func (m *maker) planBackend(entry sluice.Entry[config.Backend]) {
 	}
 	if bound, is := where.(sluice.NodeBound); is && m.file.Nodes > 1 {
 		if why := bound.NodeBound(); why != "" {
-			m.doc.Fault(block.Path, fmt.Errorf("with nodes: %d, %s", m.file.Nodes, why))
+			m.doc.Fault(block.Path, nodeBound(m.file.Nodes, why))
 		}
 	}
 	plan.where = where
@@ -131,7 +146,7 @@ func (m *maker) openBackend(node *Node, plan *backendPlan) {
 		return
 	}
 	if b := m.carryOver(plan); b != nil {
-		b.holders.Add(1)
+		b.hold()
 		plan.opened = b
 		node.backends = append(node.backends, b)
 		return
@@ -143,8 +158,7 @@ func (m *maker) openBackend(node *Node, plan *backendPlan) {
 		m.doc.Fault(plan.path, err)
 		return
 	}
-	plan.opened = &backend{name: plan.name, kind: plan.kind.Name, fingerprint: plan.fingerprint, opened: opened, env: env}
-	plan.opened.holders.Store(1)
+	plan.opened = &backend{name: plan.name, kind: plan.kind.Name, fingerprint: plan.fingerprint, opened: opened, holders: newHolders(env)}
 	node.backends = append(node.backends, plan.opened)
 }
 

@@ -27,6 +27,10 @@ type Options struct {
 	// Admin makes the handler of the admin listener, with guard around what only some may see; nil when nothing
 	// listens there.
 	Admin func(guard sluice.Policy) sluice.Handler
+	// OpenRedis opens what nodes share in Redis; nil keeps it in memory, whatever the config says.
+	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
+	// Hold is sluice.Env.Hold; it may be nil.
+	Hold func(what string) (ready func())
 	// Dry makes a node only to find mistakes: nothing outside the process is changed or asked over a network.
 	Dry bool
 	// Progress is told how far long tasks at start have come; it may be nil.
@@ -45,6 +49,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Observe == nil {
 		o.Observe = func(_ []*sluice.Endpoint, next sluice.Handler) sluice.Handler { return next }
+	}
+	if o.Hold == nil {
+		o.Hold = func(string) func() { return func() {} }
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64) {}
@@ -86,6 +93,7 @@ type maker struct {
 	everyRequest []*policyPlan
 	admin        []*policyPlan
 	endpoints    []*endpointPlan
+	shared       *shared
 	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
 	nameless map[*sluice.Endpoint]bool
 }
@@ -95,6 +103,10 @@ func (m *maker) env(name string) *sluice.Env {
 	env := &sluice.Env{
 		Name: name, Log: m.opts.Log.With("block", name), Metrics: m.opts.Metrics, Now: m.opts.Now, Keys: m.keys,
 		Dry: m.opts.Dry, MaxBody: int64(m.file.Listen.Limits.MaxBuffered), Progress: m.opts.Progress,
+		Hold: m.opts.Hold,
+	}
+	if m.shared != nil {
+		env.State = m.shared.state
 	}
 	if bound, ok := m.opts.Metrics.(boundMetrics); ok {
 		env.Metrics = bound.Within(env)
@@ -146,6 +158,7 @@ func (m *maker) plan() {
 func (m *maker) open() *Node {
 	node := &Node{file: m.file, now: m.opts.Now}
 	node.users.Store(1)
+	m.openShared(node)
 	for _, b := range m.backends {
 		m.openBackend(node, b)
 	}

@@ -20,6 +20,7 @@ type Node struct {
 	admin     sluice.Handler
 	endpoints []*sluice.Endpoint
 	backends  []*backend
+	shared    *shared
 	envs      []*sluice.Env
 
 	// users counts the exchanges that run on the node, and one for whoever holds it.
@@ -77,6 +78,9 @@ func (n *Node) close() {
 		}
 		for i := len(n.backends) - 1; i >= 0; i-- {
 			n.backends[i].release()
+		}
+		if n.shared != nil {
+			n.shared.release()
 		}
 	})
 }

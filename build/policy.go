@@ -51,6 +51,7 @@ func (m *maker) expand(path string, list []config.Policy, within []string) []*po
 		kind := m.kind(sluice.PolicyRole, block.Kind)
 		plan := &policyPlan{kind: kind, block: block, use: kind.NewUse()}
 		plan.broken = !block.Fill(plan.use)
+		m.checkShared(plan)
 		plans = append(plans, plan)
 	}
 	return plans

@@ -2,6 +2,7 @@ package config
 
 import (
 	_ "embed"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -122,9 +123,38 @@ type Drain struct {
 
 // State says what nodes share, and where it is kept.
 type State struct {
+	// Redis, or what speaks like it: counters of limits, cached answers, and notices between nodes. Empty or left out, a
+	// node keeps them in its memory, for itself.
+	Redis Redis `yaml:"redis"`
 	// Keys that sign cursors and tokens: the first signs, all verify. Empty ones are dropped; with none left a
 	// random one is made at start, which only one node can do.
 	Keys []sluice.Secret `yaml:"keys"`
+}
+
+// Redis names a Redis, and says how long it may take.
+type Redis struct {
+	// The address: redis://host:6379, with user, password and database where they are needed
+	// (redis://user:password@host:6379/0), and rediss:// for TLS. Several hosts with commas between them are those of a
+	// cluster, of which some are enough.
+	URL sluice.Secret `yaml:"url,short"`
+	// The longest time that a request waits for it. Each policy says what it does then.
+	Timeout time.Duration `yaml:"timeout" default:"20ms" min:"1ms" max:"5s"`
+	// What every key starts with, for several systems on one Redis.
+	Prefix string `yaml:"prefix" default:"sluice:"`
+	// Certificates of the authorities that vouch for its certificate; left out, those of the machine.
+	CA sluice.Path `yaml:"ca"`
+	// The certificate to show it, with the key in `key`.
+	Cert sluice.Path `yaml:"cert"`
+	// The private key of `cert`.
+	Key sluice.Path `yaml:"key"`
+}
+
+// Check wants a certificate with its key.
+func (r *Redis) Check() error {
+	if (r.Cert == "") != (r.Key == "") {
+		return errors.New("a certificate needs its key; want cert and key, or none of them")
+	}
+	return nil
 }
 
 // Observe says what is told of exchanges.
