@@ -57,7 +57,7 @@ type Leaf struct {
 // NewAuthority makes a root certificate.
 func NewAuthority(o Owner, name string) *Authority {
 	o.Helper()
-	f, err := makeFolder(nil)
+	f, err := makeFolder(disk(), nil)
 	if err != nil {
 		o.Fatalf("authority %s: %v", name, err)
 	}

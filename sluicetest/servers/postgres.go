@@ -87,7 +87,11 @@ func newPostgres(o Owner, options Options) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := makeFolder(i.account)
+	in := memory()
+	if options.Fsync {
+		in = disk()
+	}
+	f, err := makeFolder(in, i.account)
 	if err != nil {
 		return nil, err
 	}

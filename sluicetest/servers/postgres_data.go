@@ -53,9 +53,9 @@ func (i *installation) run(dir, program string, args ...string) error {
 }
 
 // template is a data directory fresh from initdb, which takes a second; a copy takes a tenth. There is one a day for each
-// version and account, so that what sweeps the temporary folder by age never leaves half of one.
-func (i *installation) template() (string, error) {
-	name := filepath.Join(root(), fmt.Sprintf("sluice-template-%s-%d-", i.version, i.account.id()))
+// version and account, so that what sweeps temporary folders by age never leaves half of one.
+func (i *installation) template(in string) (string, error) {
+	name := filepath.Join(in, fmt.Sprintf("sluice-template-%s-%d-", i.version, i.account.id()))
 	path := name + time.Now().UTC().Format(time.DateOnly)
 	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -72,7 +72,7 @@ func (i *installation) template() (string, error) {
 		return path, nil
 	}
 	forgetTemplates(name, path)
-	dir, err := makeFolder(i.account)
+	dir, err := makeFolder(in, i.account)
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +104,7 @@ func forgetTemplates(name, today string) {
 
 // fresh makes the data directory of a new cluster.
 func (i *installation) fresh(data string) error {
-	template, err := i.template()
+	template, err := i.template(filepath.Dir(filepath.Dir(data)))
 	if err != nil {
 		return err
 	}
