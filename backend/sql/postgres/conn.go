@@ -49,15 +49,19 @@ type Conn struct {
 	settings map[string]string
 	probe    probe
 
-	out    []byte // what the next flush writes
-	wire   wire
-	limit  limit
-	status byte  // of the transaction: I, T or E, as ReadyForQuery says
-	err    error // why the connection is of no more use
+	out     []byte   // what the next flush writes
+	first   []byte   // what comes before it
+	drop    []string // prepared statements that the server is to drop
+	scratch []byte
+	wire    wire
+	limit   limit
+	status  byte  // of the transaction: I, T or E, as ReadyForQuery says
+	err     error // why the connection is of no more use
 
 	readOnly, wantReadOnly bool
 	begun                  begun
-	verbs                  [verbCount]bool // those prepared
+	reads                  bool      // the transaction can not write
+	until                  time.Time // the deadline of the last statement
 	kept                   statements
 	rows                   Rows
 }
@@ -121,7 +125,10 @@ func take(ctx context.Context, raw *pgconn.PgConn, o Options) (*Conn, error) {
 	c.rows.conn = c
 	c.kept.init()
 	c.probe.init(socket(c.net))
-	return c, nil
+	if err := c.limit.under(c, ctx); err != nil {
+		return nil, err
+	}
+	return c, c.prepareVerbs()
 }
 
 // socket is the connection below TLS.
