@@ -81,17 +81,7 @@ var runtime = [...][2]string{
 // taken.
 func Dial(ctx context.Context, config *pgconn.Config, o Options) (*Conn, error) {
 	o.fill()
-	config = config.Copy()
-	config.RuntimeParams = maps.Clone(config.RuntimeParams)
-	if config.RuntimeParams == nil {
-		config.RuntimeParams = make(map[string]string)
-	}
-	if config.RuntimeParams["application_name"] == "" {
-		config.RuntimeParams["application_name"] = "sluice"
-	}
-	for _, s := range runtime {
-		config.RuntimeParams[s[0]] = s[1]
-	}
+	config = session(config)
 	raw, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, dialError(config, err)
@@ -102,6 +92,23 @@ func Dial(ctx context.Context, config *pgconn.Config, o Options) (*Conn, error) 
 		return nil, err
 	}
 	return c, nil
+}
+
+// session is a copy of config with the settings that sessions start with.
+func session(config *pgconn.Config) *pgconn.Config {
+	config = config.Copy()
+	params := maps.Clone(config.RuntimeParams)
+	if params == nil {
+		params = make(map[string]string)
+	}
+	if params["application_name"] == "" {
+		params["application_name"] = "sluice"
+	}
+	for _, s := range runtime {
+		params[s[0]] = s[1]
+	}
+	config.RuntimeParams = params
+	return config
 }
 
 // take makes a Conn of a connection that is open.
