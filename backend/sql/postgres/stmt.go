@@ -134,6 +134,15 @@ func (c *Conn) forget(s *Stmt) {
 	}
 }
 
+// appendDrops tells the server which statements to drop.
+func (c *Conn) appendDrops(dst []byte) []byte {
+	for _, name := range c.drop {
+		dst = appendDeallocate(dst, name)
+	}
+	c.drop = c.drop[:0]
+	return dst
+}
+
 // Prepare prepares a statement on this connection, so that its first use does not have to.
 func (c *Conn) Prepare(s *Stmt) error {
 	if err := c.idle(); err != nil {
@@ -145,7 +154,8 @@ func (c *Conn) Prepare(s *Stmt) error {
 
 // describe prepares a statement and returns what the server says of it, valid until the next message is read.
 func (c *Conn) describe(name, sql string) (params []uint32, fields []pgproto3.FieldDescription, err error) {
-	c.out = appendDescribe(appendParse(c.out, name, sql), name)
+	c.wire.after, c.wire.commits = 0, false
+	c.out = appendDescribe(appendParse(c.appendDrops(c.out[:0]), name, sql), name)
 	c.sync()
 	if err := c.flush(); err != nil {
 		return nil, nil, err
