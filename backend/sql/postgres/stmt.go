@@ -152,7 +152,7 @@ func (c *Conn) Prepare(s *Stmt) error {
 	return err
 }
 
-// describe prepares a statement and returns what the server says of it, valid until the next message is read.
+// describe prepares a statement and returns what the server says of it. Fields are nil of one that gives no rows.
 func (c *Conn) describe(name, sql string) (params []uint32, fields []pgproto3.FieldDescription, err error) {
 	c.wire.after, c.wire.commits = 0, false
 	c.out = appendDescribe(appendParse(c.appendDrops(c.out[:0]), name, sql), name)
@@ -171,6 +171,7 @@ func (c *Conn) describe(name, sql string) (params []uint32, fields []pgproto3.Fi
 		case *pgproto3.ParameterDescription:
 			params = m.ParameterOIDs
 		case *pgproto3.RowDescription:
+			fields = make([]pgproto3.FieldDescription, 0, len(m.Fields))
 			for _, f := range m.Fields {
 				f.Name = slices.Clone(f.Name)
 				fields = append(fields, f)
