@@ -39,6 +39,7 @@ var house = []rule{
 	{pkg: "admin", ours: []string{".", "observe"}, others: []string{"github.com/prometheus", "github.com/klauspost/compress"}, why: "it shows what others know"},
 	{pkg: "policy/*", ours: []string{"."}, others: []string{"github.com/klauspost/compress"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "backend/sql/sqlite", others: []string{"github.com/ncruces", "github.com/pressly/goose", "golang.org/x/sys"}, why: "it runs statements and knows nothing of exchanges"},
+	{pkg: "backend/sql/postgres/pool", why: "it lends connections, and knows nothing of what is sent on them"},
 	{pkg: "backend/sql", ours: []string{".", "backend/sql/*"}, why: "databases are reached through its own packages only"},
 	{pkg: "backend/*", ours: []string{"."}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "standard", ours: []string{".", "policy/*", "backend/*"}, why: "it is the list of kinds and nothing else"},
