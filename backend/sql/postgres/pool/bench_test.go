@@ -13,12 +13,17 @@ func BenchmarkAcquire(b *testing.B) {
 	p.Release(acquire(b, p, true), false)
 	b.ReportAllocs()
 	for b.Loop() {
-		h, err := p.Acquire(time.Time{}, true)
-		if err != nil {
-			b.Fatal(err)
-		}
-		p.Release(h, false)
+		lend(b, p)
 	}
+}
+
+func lend(b *testing.B, p *pool.Pool[*conn]) {
+	h, err := p.Acquire(time.Time{}, true)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	p.Release(h, false)
 }
 
 // BenchmarkAcquireMany has all processors share 20 connections.
@@ -27,7 +32,7 @@ func BenchmarkAcquireMany(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			p.Release(acquire(b, p, true), false)
+			lend(b, p)
 		}
 	})
 }
@@ -39,7 +44,7 @@ func BenchmarkWait(b *testing.B) {
 	b.SetParallelism(8)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			p.Release(acquire(b, p, true), false)
+			lend(b, p)
 		}
 	})
 }

@@ -14,9 +14,9 @@ import (
 // Conn is a connection as the pool sees it. The pool calls its methods without a lock held, and only while nobody
 // else has the connection.
 type Conn interface {
-	// Close closes the connection. It does not fail, and takes no longer than it must: a place in the pool is free
-	// only after it.
-	Close()
+	// Close closes the connection, and takes no longer than it must: a place in the pool is free only after it. Its
+	// error is of no use to anyone.
+	Close() error
 	// Alive tells, without asking the server, whether the connection still stands: it is asked of one that was not
 	// used for a while, before it is lent.
 	Alive() bool

@@ -60,11 +60,12 @@ func (s *server) set(down error, hang chan struct{}) {
 	s.down, s.hang = down, hang
 }
 
-func (c *conn) Close() {
+func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		panic("closed twice")
 	}
 	c.server.open.Add(-1)
+	return nil
 }
 
 func (c *conn) Alive() bool  { return !c.dead.Load() }

@@ -50,7 +50,7 @@ func (p *Pool[C]) drop(h *Held[C], why end) {
 	}
 	p.tasks++
 	go func() {
-		h.Conn.Close()
+		_ = h.Conn.Close() // it is gone, whatever it says
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if counts {
