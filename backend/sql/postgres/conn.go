@@ -49,15 +49,19 @@ type Conn struct {
 	settings map[string]string
 	probe    probe
 
-	out    []byte // what the next flush writes
-	wire   wire
-	limit  limit
-	status byte  // of the transaction: I, T or E, as ReadyForQuery says
-	err    error // why the connection is of no more use
+	out     []byte   // what the next flush writes
+	first   []byte   // what comes before it
+	drop    []string // prepared statements that the server is to drop
+	scratch []byte
+	wire    wire
+	limit   limit
+	status  byte  // of the transaction: I, T or E, as ReadyForQuery says
+	err     error // why the connection is of no more use
 
 	readOnly, wantReadOnly bool
 	begun                  begun
-	verbs                  [verbCount]bool // those prepared
+	reads                  bool      // the transaction can not write
+	until                  time.Time // the deadline of the last statement
 	kept                   statements
 	rows                   Rows
 }
@@ -77,17 +81,7 @@ var runtime = [...][2]string{
 // taken.
 func Dial(ctx context.Context, config *pgconn.Config, o Options) (*Conn, error) {
 	o.fill()
-	config = config.Copy()
-	config.RuntimeParams = maps.Clone(config.RuntimeParams)
-	if config.RuntimeParams == nil {
-		config.RuntimeParams = make(map[string]string)
-	}
-	if config.RuntimeParams["application_name"] == "" {
-		config.RuntimeParams["application_name"] = "sluice"
-	}
-	for _, s := range runtime {
-		config.RuntimeParams[s[0]] = s[1]
-	}
+	config = session(config)
 	raw, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, dialError(config, err)
@@ -98,6 +92,23 @@ func Dial(ctx context.Context, config *pgconn.Config, o Options) (*Conn, error) 
 		return nil, err
 	}
 	return c, nil
+}
+
+// session is a copy of config with the settings that sessions start with.
+func session(config *pgconn.Config) *pgconn.Config {
+	config = config.Copy()
+	params := maps.Clone(config.RuntimeParams)
+	if params == nil {
+		params = make(map[string]string)
+	}
+	if params["application_name"] == "" {
+		params["application_name"] = "sluice"
+	}
+	for _, s := range runtime {
+		params[s[0]] = s[1]
+	}
+	config.RuntimeParams = params
+	return config
 }
 
 // take makes a Conn of a connection that is open.
@@ -121,7 +132,10 @@ func take(ctx context.Context, raw *pgconn.PgConn, o Options) (*Conn, error) {
 	c.rows.conn = c
 	c.kept.init()
 	c.probe.init(socket(c.net))
-	return c, nil
+	if err := c.limit.under(c, ctx); err != nil {
+		return nil, err
+	}
+	return c, c.prepareVerbs()
 }
 
 // socket is the connection below TLS.

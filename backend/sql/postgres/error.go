@@ -25,6 +25,7 @@ type Error struct {
 	Table      string
 	Column     string
 	Constraint string
+	Param      int // the parameter at fault, from 1; zero if that is not known
 	Offset     int // where in the SQL the fault lies, in bytes; -1 if the server does not say
 	Outcome    Outcome
 	cause      error
@@ -99,6 +100,8 @@ func (e *Error) Columns() []string {
 	}
 	return names
 }
+
+var errGivenUp = errors.New("nobody wanted the rest of its rows")
 
 var errClosed = errors.New("the connection is closed")
 

@@ -64,6 +64,15 @@ func (l *limit) arm(c *Conn, until time.Duration) {
 // short lets a read take so long.
 func (l *limit) short(c *Conn, d time.Duration) { l.arm(c, time.Since(l.opened)+d) }
 
+// hurry brings the deadline of the request forward.
+func (l *limit) hurry(c *Conn, d time.Duration) {
+	until := time.Since(l.opened) + d
+	if l.deadline == 0 || l.deadline > until {
+		l.deadline = until
+		l.arm(c, until)
+	}
+}
+
 // late is asked when a read has ended by its deadline: it says why the request must end, or sets the next deadline.
 func (l *limit) late(c *Conn) error {
 	now := time.Since(l.opened)

@@ -13,6 +13,7 @@ type wire struct {
 	syncs int // Syncs that no ReadyForQuery has answered
 	// commits is set while what was sent may have been committed, and nobody has said so.
 	commits bool
+	after   int // how many Syncs come behind that which commits
 	// completed is set once the statement has: an error may still come, from the commit.
 	completed bool
 }
@@ -183,8 +184,10 @@ func (c *Conn) unasked(m pgproto3.BackendMessage) error {
 func (c *Conn) answered(m *pgproto3.ReadyForQuery) {
 	c.status = m.TxStatus
 	c.wire.completed = false
-	if c.wire.syncs--; c.wire.syncs == 0 {
+	if c.wire.syncs--; c.wire.syncs <= c.wire.after {
 		c.wire.commits = false
+	}
+	if c.wire.syncs == 0 {
 		c.limit.end()
 	}
 }
