@@ -48,7 +48,7 @@ func (l *Lease) WantsLSN() bool { return l.write && l.cluster.Tokens() && !l.tim
 
 // Committed notes that a write of this lease has committed, and returns the version from which it is seen by all. Lsn is
 // what pg_current_wal_flush_lsn() said after the commit, zero where WantsLSN is false or nothing was heard any more.
-func (l *Lease) Committed(lsn LSN) (version sluice.Version, ok bool) {
+func (l *Lease) Committed(lsn uint64) (version sluice.Version, ok bool) {
 	v := sluice.Version{Source: l.cluster.options.Source}
 	if l.term == nil || !l.write || !l.cluster.Tokens() {
 		return v, false
@@ -61,8 +61,8 @@ func (l *Lease) Committed(lsn LSN) (version sluice.Version, ok bool) {
 	if lsn == 0 {
 		return v, false
 	}
-	l.term.raise(lsn)
-	v.Position = uint64(lsn)
+	l.term.raise(LSN(lsn))
+	v.Position = lsn
 	return v, true
 }
 
