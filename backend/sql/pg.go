@@ -20,7 +20,7 @@ var postgresDialect = &dialect{
 	statement: func(q *Query) *SQL { return &q.Postgres },
 	parameter: func(n int) string { return "$" + strconv.Itoa(n) },
 	same:      "IS NOT DISTINCT FROM", collate: ` COLLATE "C"`,
-	fault: pgFault, changed: postgres.IsChanged, dead: cluster.Retryable, passing: pgPassing, mistake: pgMistake,
+	fault: pgFault, changed: postgres.IsChanged, dead: pgDead, passing: pgPassing, mistake: pgMistake,
 	validKeys: postgres.ValidKeys, compareKeys: comparePGKeys,
 }
 
@@ -230,7 +230,7 @@ func (p *pg) write(x *sluice.Exchange, w writer, single bool) error {
 			}
 		}
 		c.release(err)
-		if err == nil || again || !postgres.IsNotSent(err) {
+		if err == nil || again || !postgres.IsNotSent(err) || postgres.IsUnfit(err) {
 			return err
 		}
 	}
@@ -273,6 +273,9 @@ func pgPassing(err error) bool {
 	}
 	return postgres.IsGone(err) || postgres.IsBusy(err) || postgres.IsTimeout(err) || cluster.IsNoPrimary(err)
 }
+
+// pgDead tells whether a read may run again on another server.
+func pgDead(err error) bool { return cluster.Retryable(err) && !postgres.IsUnfit(err) }
 
 // pgMistake reads what PostgreSQL says of a statement.
 func pgMistake(err error) (mistake, bool) {

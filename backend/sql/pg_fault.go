@@ -12,6 +12,8 @@ import (
 // pgFault makes of a failure of PostgreSQL what the client may see of it.
 func pgFault(err error) error {
 	switch {
+	case postgres.IsUnfit(err):
+		return &sluice.Error{Code: sluice.Unprocessable, Message: msgUnfit, Err: err}
 	case postgres.IsUnknown(err):
 		return unavailable(err, "the database did not answer, and it is not known whether the change was made")
 	case errors.Is(err, context.DeadlineExceeded), postgres.IsTimeout(err):
@@ -31,8 +33,6 @@ func pgFault(err error) error {
 	case postgres.IsRaised(err):
 		e, _ := errors.AsType[*postgres.Error](err)
 		return &sluice.Error{Code: sluice.Unprocessable, Message: e.Message, Err: err}
-	case postgres.IsUnfit(err):
-		return &sluice.Error{Code: sluice.Unprocessable, Message: msgUnfit, Err: err}
 	}
 	return &sluice.Error{Code: sluice.Internal, Err: err}
 }
