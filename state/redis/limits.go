@@ -28,11 +28,12 @@ const mostCells = 1024
 // cell is known while a call for it is under way, and while it has nothing.
 type cell struct {
 	limit sluice.Bucket
-	// asking is set while a call is under way, and next is those who wait for it to end.
-	asking bool
-	next   *group
-	// empty is until when there is nothing, and full when there is all again.
-	empty, full time.Time
+	// asking is set while a call is under way, and waiting is those who come meanwhile.
+	asking  bool
+	waiting *group
+	// empty is until when there is surely nothing. That there is something at next, and all at full, is what can be told:
+	// between the two lies the time that Redis took to answer.
+	empty, next, full time.Time
 }
 
 // group is takes that go together.
@@ -59,7 +60,12 @@ func (c *cell) refusal(now time.Time) (t sluice.Taken, is bool) {
 	if !c.empty.After(now) {
 		return t, false
 	}
-	return sluice.Taken{Retry: c.empty.Sub(now), Reset: c.full.Sub(now)}, true
+	return sluice.Taken{Retry: c.next.Sub(now), Reset: c.full.Sub(now)}, true
+}
+
+// learn notes what Redis, asked at began, answered of a cell that has nothing now.
+func (c *cell) learn(t sluice.Taken, began, now time.Time) {
+	c.empty, c.next, c.full = began.Add(t.Retry), now.Add(t.Retry), now.Add(t.Reset)
 }
 
 // enter finds the cell of a key, and makes one where there is room; nil where there is none, or where the limit was just
@@ -127,12 +133,12 @@ func (l *limits) take(ctx context.Context, s *State, key []byte, limit sluice.Bu
 
 // join adds n to those who wait, and tells how many are wanted before them.
 func (c *cell) join(n int64) (g *group, before int64) {
-	if c.next == nil {
-		c.next = &group{done: make(chan struct{})}
+	if c.waiting == nil {
+		c.waiting = &group{done: make(chan struct{})}
 	}
-	before = c.next.n
-	c.next.n += n
-	return c.next, before
+	before = c.waiting.n
+	c.waiting.n += n
+	return c.waiting, before
 }
 
 // wait waits for a group's turn, no longer than a call may take, and returns the share of one who wanted n.
@@ -169,19 +175,20 @@ func (s *State) takeGroups(p *limitPart, key string, c *cell, g *group) {
 func (p *limitPart) leave(key string, c *cell, began time.Time, t sluice.Taken, err error) *group {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := time.Now()
 	if err == nil && t.Remaining == 0 {
-		c.empty, c.full = began.Add(t.Retry), began.Add(t.Reset)
+		c.learn(t, began, now)
 	}
-	g := c.next
-	c.next = nil
+	g := c.waiting
+	c.waiting = nil
 	if g == nil {
 		c.asking = false
-		if !c.empty.After(began) {
+		if !c.empty.After(now) {
 			delete(p.cells, key)
 		}
 		return nil
 	}
-	refused, empty := c.refusal(time.Now())
+	refused, empty := c.refusal(now)
 	if !empty && !isStore(err) {
 		return g
 	}
@@ -209,7 +216,7 @@ func (l *limits) count(ctx context.Context, s *State, key []byte, limit sluice.W
 	if err == nil && t.Remaining == 0 {
 		p.mu.Lock()
 		if c := p.enter(key, sluice.Bucket{Rate: limit.Rate}, now); c != nil {
-			c.empty, c.full = now.Add(t.Retry), now.Add(t.Reset)
+			c.learn(t, now, time.Now())
 		}
 		p.mu.Unlock()
 	}

@@ -46,11 +46,12 @@ func (n *notices) init(s *State) {
 	n.state, n.topics, n.changed = s, map[string]*topic{}, make(chan struct{}, 1)
 }
 
-// Notify sends a notice to all nodes.
+// Notify sends a notice to all nodes. In a cluster the server is picked by the topic, because notices that went by
+// different servers would not keep their order.
 func (s *State) Notify(ctx context.Context, name string, notice []byte) error {
 	message := string(notice)
 	return s.call(ctx, &s.metrics.notify, func(c rueidis.Client) error {
-		return c.Do(context.Background(), c.B().Publish().Channel(s.topicName(name)).Message(message).Build()).Error()
+		return c.Do(context.Background(), c.B().Arbitrary("PUBLISH").Keys(s.topicName(name)).Args(message).Build()).Error()
 	})
 }
 
