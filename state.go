@@ -38,16 +38,19 @@ type Bucket struct {
 	Size int64
 }
 
-// maxFill bounds the numbers that cells hold.
-const maxFill = 100 * 365 * 24 * time.Hour
+// maxFill and maxCount bound the numbers that cells hold.
+const (
+	maxFill  = 100 * 365 * 24 * time.Hour
+	maxCount = 1 << 40
+)
 
 // Check says what is wrong with a bucket that no cell can keep.
 func (b Bucket) Check() error {
 	switch hi, lo := bits.Mul64(uint64(b.Size), uint64(b.Rate.Per)); {
 	case b.Size < 1:
 		return errors.New("a bucket that holds nothing")
-	case b.Rate.Count < 1 || b.Rate.Per < time.Microsecond:
-		return fmt.Errorf("%s is too fast to be counted; want a period of a microsecond or more", b.Rate)
+	case b.Rate.Count < 1 || b.Rate.Count > maxCount || b.Rate.Per < time.Microsecond:
+		return fmt.Errorf("%s cannot be counted; want from 1 to 2^40 in a period of a microsecond or more", b.Rate)
 	case hi >= uint64(b.Rate.Count):
 		return errFill
 	default:
