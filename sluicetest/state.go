@@ -32,6 +32,7 @@ func State(t *testing.T, open func(t *testing.T) sluice.State) {
 		{"values are added once", valuesAdded},
 		{"one of many adds a value", valuesAddedAtOnce},
 		{"a large value", valueLarge},
+		{"numbers go up", numbersGoUp},
 		{"notices are heard in their order", noticesHeard},
 		{"topics are apart", noticesApart},
 		{"who stops hears no more", noticesStop},

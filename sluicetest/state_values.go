@@ -2,6 +2,7 @@ package sluicetest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -125,4 +126,48 @@ func valueLarge(t *testing.T, s sluice.State) {
 	if got := held(t, s, key)[0]; !bytes.Equal(got, value) {
 		t.Errorf("%d bytes, want the %d that were set", len(got), len(value))
 	}
+}
+
+func numbersGoUp(t *testing.T, s sluice.State) {
+	key := string(stateKey(t, "a"))
+	next := func() uint64 {
+		n, err := s.Next(ctx(t), key, time.Hour)
+		if err != nil {
+			t.Fatalf("next: %v", err)
+		}
+		return n
+	}
+	before := uint64(time.Now().Add(-time.Minute).UnixMicro())
+	first := next()
+	if first < before || first > before+uint64(2*time.Minute/time.Microsecond) {
+		t.Errorf("it starts with %d, want the time in microseconds", first)
+	}
+	for i := range uint64(3) {
+		if n := next(); n != first+i+1 {
+			t.Errorf("%d comes after %d", n, first+i)
+		}
+	}
+	if got := string(held(t, s, key)[0]); got != fmt.Sprint(first+3) {
+		t.Errorf("%q is the value, want %d", got, first+3)
+	}
+	if err := s.DeleteValues(ctx(t), key); err != nil {
+		t.Fatal(err)
+	}
+	if again := next(); again <= first+3 {
+		t.Errorf("%d comes when the store was emptied after %d", again, first+3)
+	}
+	if err := s.SetValue(ctx(t), key, []byte("no number"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Next(ctx(t), key, time.Hour); !errors.Is(err, sluice.ErrStore) {
+		t.Errorf("error %v of a value that is no number", err)
+	}
+	var seen sync.Map
+	key = string(stateKey(t, "b"))
+	together(20, func() {
+		n, err := s.Next(ctx(t), key, time.Hour)
+		if _, twice := seen.LoadOrStore(n, true); twice || err != nil {
+			t.Errorf("%d was given twice, or %v", n, err)
+		}
+	})
 }

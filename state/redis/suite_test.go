@@ -71,7 +71,7 @@ func TestSuiteUser(t *testing.T) {
 	t.Parallel()
 	r := servers.StartRedis(t, servers.RedisOptions{})
 	r.Do("ACL", "SETUSER", "node", "on", ">secret", "~shop:*", "&shop:*", "-@all", "+evalsha", "+eval", "+time", "+get", "+mget", "+set",
-		"+del", "+publish", "+subscribe", "+unsubscribe", "+ping", "+hello", "+auth", "+select", "+client|setname")
+		"+del", "+exists", "+incr", "+pexpire", "+publish", "+subscribe", "+unsubscribe", "+ping", "+hello", "+auth", "+select", "+client|setname")
 	u := url.URL{Scheme: "redis", Host: r.Address(), User: url.UserPassword("node", "secret"), Path: "/1"}
 	suite(t, redis.Config{URL: sluice.Secret(u.String()), Prefix: "shop:"})
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	_ "embed"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -100,6 +101,26 @@ func (s *State) AddValue(ctx context.Context, key string, value []byte, ttl time
 		return []byte{}, nil
 	}
 	return value, nil
+}
+
+//go:embed next.lua
+var nextSource string
+
+var nextScript = rueidis.NewLuaScript(nextSource)
+
+// Next raises the number under a key.
+func (s *State) Next(ctx context.Context, key string, ttl time.Duration) (uint64, error) {
+	key = s.valueKey(key)
+	args := []string{decimal(uint64(milliseconds(ttl)))}
+	var n int64
+	err := s.call(ctx, &s.metrics.values, func(c rueidis.Client) (err error) {
+		n, err = nextScript.Exec(context.Background(), c, []string{key}, args).AsInt64()
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return uint64(n), nil
 }
 
 // DeleteValues removes what is under the keys.
