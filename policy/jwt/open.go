@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,12 +31,12 @@ func (c *Config) shareKey() string {
 func openVerifier(env *sluice.Env, c *Config) (*verifier, error) {
 	v := &verifier{allowed: c.allowed(), now: env.Now, verified: newVerified(int64(c.Cache)), failures: newFailures(),
 		log: &refusalLog{log: env.Log, now: env.Now}}
-	if v.allowed == nil {
-		for _, a := range algorithms {
-			if (a.kind == symmetric) == (len(c.Secret) > 0) {
-				v.allowed = append(v.allowed, a)
-			}
-		}
+	switch {
+	case v.allowed != nil:
+	case len(c.Secret) > 0:
+		v.allowed = allowed{v.allowed.choose(symmetric, nil)}
+	default:
+		v.allowed = slices.DeleteFunc(slices.Clone(algorithms), func(a *algorithm) bool { return a.kind == symmetric })
 	}
 	v.readers.New = func() any { return &reader{} }
 	var err error

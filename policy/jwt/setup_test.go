@@ -2,6 +2,7 @@ package jwt
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"testing"
@@ -138,3 +139,5 @@ func good(change func(c map[string]any)) map[string]any {
 }
 
 func secretOf(k *issuer.Key) sluice.Secret { return sluice.Secret(k.Private.([]byte)) }
+
+func jsonOf(v any) []byte { return must(json.Marshal(v)) }

@@ -69,6 +69,9 @@ func (v *verifier) verify(r *reader, raw []byte, set *keySet, now time.Time) (*c
 		return nil, why
 	}
 	c, why := r.verify(set)
+	if why == "" && now.Unix() >= c.expires+int64(maxSkew/time.Second) {
+		c, why = nil, refusedExpired // to every block, and for good
+	}
 	switch why {
 	case "":
 		v.counts.verified.Add(1)
