@@ -26,6 +26,8 @@ type Env struct {
 	// is told where somebody asks why it is not ready. It is for what must have been reached once, at first: it has no
 	// effect on a process that has been ready.
 	Hold func(what string) (ready func())
+	// Shared is how Share finds what blocks have in common. Where it is nil, nothing is shared.
+	Shared func(key ShareKey, open func(*Env) (any, error)) (any, error)
 	// Progress is told how far a long task at start has come; it is never nil.
 	Progress func(task string, done, total int64)
 

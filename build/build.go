@@ -65,6 +65,9 @@ func (o Options) withDefaults() Options {
 func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
 	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous, nameless: map[*sluice.Endpoint]bool{}}
 	m.keys = sluice.NewKeyring(m.file.State.Keys)
+	if m.shares = newShares(); previous != nil {
+		m.shares = previous.shares
+	}
 	if !doc.Complete() {
 		return nil, doc.Err()
 	}
@@ -94,6 +97,7 @@ type maker struct {
 	admin        []*policyPlan
 	endpoints    []*endpointPlan
 	shared       *shared
+	shares       *shares
 	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
 	nameless map[*sluice.Endpoint]bool
 }
@@ -105,6 +109,7 @@ func (m *maker) env(name string) *sluice.Env {
 		Dry: m.opts.Dry, MaxBody: int64(m.file.Listen.Limits.MaxBuffered), Progress: m.opts.Progress,
 		Hold: m.opts.Hold,
 	}
+	env.Shared = m.share(env)
 	if m.shared != nil {
 		env.State = m.shared.state
 	}
@@ -156,7 +161,7 @@ func (m *maker) plan() {
 
 // open opens every block that was planned without a mistake and folds the chains.
 func (m *maker) open() *Node {
-	node := &Node{file: m.file, now: m.opts.Now}
+	node := &Node{file: m.file, now: m.opts.Now, shares: m.shares}
 	node.users.Store(1)
 	m.openShared(node)
 	for _, b := range m.backends {
