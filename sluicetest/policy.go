@@ -1,6 +1,7 @@
 package sluicetest
 
 import (
+	"crypto/x509"
 	"errors"
 	"io"
 	"strings"
@@ -20,6 +21,8 @@ type PolicyCase struct {
 	Kinds  []sluice.Kind
 	// Fields are those of the request that is let through.
 	Fields []string
+	// Peer is the verified certificate of its peer; nil is none.
+	Peer *x509.Certificate
 }
 
 // Policy is the suite that every policy passes: what it lets through goes on unharmed.
@@ -63,7 +66,9 @@ func (c PolicyCase) node(t *testing.T, h sluice.HandlerFunc) sluice.Handler {
 }
 
 func (c PolicyCase) request(t *testing.T) *sluice.Exchange {
-	return Exchange(t, "POST /e", `{"a":1}`, append([]string{"content-type: application/json"}, c.Fields...)...)
+	x := Exchange(t, "POST /e", `{"a":1}`, append([]string{"content-type: application/json"}, c.Fields...)...)
+	x.Request.Peer = c.Peer
+	return x
 }
 
 func (c PolicyCase) do(t *testing.T, h sluice.HandlerFunc) Answer {

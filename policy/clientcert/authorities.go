@@ -1,0 +1,206 @@
+package clientcert
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/internal/pemfile"
+)
+
+// judge decides on certificates under one block. It is shared by all endpoints that have the same.
+type judge struct {
+	*Config
+	rules
+	// current is what the files of authorities held last.
+	current atomic.Pointer[authorities]
+}
+
+// authorities are those of the files as they were at one time, with what was decided under them: other authorities
+// come with another memory.
+type authorities struct {
+	all     *x509.CertPool // nil where the listener's count
+	domains map[spiffeid.TrustDomain]*x509.CertPool
+	// shown holds verdicts on certificates of connections, passed on those on what trusted proxies said, by its hash.
+	// The keys of shown keep their certificates alive, so no other can come to stand at the same address.
+	shown    *otter.Cache[*x509.Certificate, *verdict]
+	passedOn *otter.Cache[uint64, *passed]
+	seed     maphash.Seed
+}
+
+// remembered is how many verdicts are kept of each sort. A certificate with its verdict takes some 8 KiB.
+const remembered = 4096
+
+// verdict is what was decided on a certificate. It does not change.
+type verdict struct {
+	caller sluice.Caller
+	// refusal is what the client gets, nil for one that is let in; reason is why, for metrics.
+	refusal error
+	reason  reason
+	// from and until is when the verdict holds: while nothing that it rests on has expired.
+	from, until time.Time
+}
+
+func (v *verdict) holds(now time.Time) bool { return !now.Before(v.from) && !now.After(v.until) }
+
+func openJudge(log *slog.Logger, c *Config) (*judge, *pemfile.Follower, error) {
+	j := &judge{Config: c}
+	var err error
+	if j.rules, err = makeRules(c); err != nil {
+		return nil, nil, err
+	}
+	files := []string{string(c.CA)}
+	for _, d := range c.TrustDomains {
+		files = append(files, string(d.CA))
+	}
+	follower, err := pemfile.Follow(log, files, j.take)
+	return j, follower, err
+}
+
+// take makes the authorities of what the files hold.
+func (j *judge) take(content pemfile.Content) (err error) {
+	a := &authorities{domains: map[spiffeid.TrustDomain]*x509.CertPool{}, seed: maphash.MakeSeed()}
+	if j.CA != "" {
+		if a.all, err = content.Authorities(string(j.CA)); err != nil {
+			return sluice.At("ca", err)
+		}
+	}
+	for i, d := range j.TrustDomains {
+		domain, err := spiffeid.TrustDomainFromString(d.Name)
+		if err == nil {
+			a.domains[domain], err = content.Authorities(string(d.CA))
+		}
+		if err != nil {
+			return sluice.At(fmt.Sprintf("trust_domains[%d]", i), err)
+		}
+	}
+	// Evictions run where they are found to be due, so that no goroutine outlives its owner.
+	here := func(f func()) { f() }
+	a.shown = otter.Must(&otter.Options[*x509.Certificate, *verdict]{MaximumSize: remembered, Executor: here})
+	a.passedOn = otter.Must(&otter.Options[uint64, *passed]{MaximumSize: remembered, Executor: here})
+	j.current.Store(a)
+	return nil
+}
+
+// judge is the verdict on a certificate of a connection: remembered, or made.
+func (j *judge) judge(leaf *x509.Certificate, chain []*x509.Certificate, now time.Time) *verdict {
+	a := j.current.Load()
+	if v, known := a.shown.GetIfPresent(leaf); known && v.holds(now) {
+		return v
+	}
+	v := j.decide(a, leaf, chain, now)
+	if v.holds(now) {
+		a.shown.Set(leaf, v)
+	}
+	return v
+}
+
+var (
+	errExpired = errors.New("the certificate has expired, or does not hold yet")
+	errDomain  = errors.New("nobody vouches for the trust domain of the certificate")
+	errNobody  = errors.New("the certificate has no SPIFFE ID, and only those of trust domains are vouched for")
+)
+
+// decide verifies a certificate and finds out who it stands for. A verdict that rests on the time alone holds at no
+// time.
+func (j *judge) decide(a *authorities, leaf *x509.Certificate, chain []*x509.Certificate, now time.Time) *verdict {
+	v := &verdict{from: leaf.NotBefore, until: leaf.NotAfter}
+	if !v.holds(now) {
+		return (&verdict{}).refuse(leaf, expired, errExpired)
+	}
+	id, hasID := spiffeID(leaf)
+	roots := a.all
+	if len(a.domains) > 0 {
+		byDomain := a.domains[id.TrustDomain()]
+		switch {
+		case hasID && byDomain != nil:
+			roots = byDomain
+		case roots == nil && hasID:
+			return v.refuse(leaf, untrusted, errDomain)
+		case roots == nil:
+			return v.refuse(leaf, untrusted, errNobody)
+		default:
+			hasID = false // whoever vouches for the rest must not vouch for the ID
+		}
+	}
+	if roots != nil {
+		if err := v.verify(leaf, chain, roots, now); err != nil {
+			if invalid, is := errors.AsType[x509.CertificateInvalidError](err); is && invalid.Reason == x509.Expired {
+				return (&verdict{}).refuse(leaf, expired, err)
+			}
+			return v.refuse(leaf, untrusted, err)
+		}
+	}
+	return j.name(v, leaf, id, hasID, hasID && len(a.domains) > 0)
+}
+
+// name sets who a verified certificate stands for; idOnly is set where only its SPIFFE ID was vouched for.
+func (j *judge) name(v *verdict, leaf *x509.Certificate, id spiffeid.ID, hasID, idOnly bool) *verdict {
+	var who subject
+	found, err := false, errors.New("no rule fits")
+	if hasID {
+		who, found = j.subjectOf(id)
+	}
+	if !found && !idOnly {
+		if who, err = j.namedIn(leaf); err == nil {
+			found = true
+		}
+	}
+	if !found {
+		return v.refuse(leaf, unfit, err)
+	}
+	if j.Issuer != "" {
+		who.issuer = j.Issuer
+	}
+	v.caller = sluice.Caller{Scheme: kind, Issuer: who.issuer, Subject: who.name, Claims: claims(leaf)}
+	return v
+}
+
+// refuse makes the verdict one against the certificate. The client is not told why, the log is.
+func (v *verdict) refuse(leaf *x509.Certificate, r reason, err error) *verdict {
+	v.reason, v.refusal = r, forbidden(fmt.Errorf("certificate with the serial number %x, subject %q, DNS names %q and URIs %q: %w",
+		leaf.SerialNumber, leaf.Subject, leaf.DNSNames, leaf.URIs, err))
+	return v
+}
+
+// longest is how many certificates a chain may have: who shows more wants work to be done.
+const longest = 10
+
+// verify verifies a certificate, and has the verdict end with the first certificate in the chain that does: of several
+// chains, the one that lasts.
+func (v *verdict) verify(leaf *x509.Certificate, chain []*x509.Certificate, roots *x509.CertPool, now time.Time) error {
+	if len(chain) > longest {
+		return fmt.Errorf("%d certificates come with it; want at most %d", len(chain), longest)
+	}
+	between := x509.NewCertPool()
+	for _, c := range chain {
+		between.AddCert(c)
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	if err != nil {
+		return err
+	}
+	var last time.Time
+	for _, found := range chains {
+		until := leaf.NotAfter
+		for _, c := range found {
+			if c.NotAfter.Before(until) {
+				until = c.NotAfter
+			}
+		}
+		if until.After(last) {
+			last = until
+		}
+	}
+	v.until = last
+	return nil
+}
