@@ -104,8 +104,5 @@ func FuzzClientCert(f *testing.F) {
 		if raw, is := item.Value.([]byte); !is || !bytes.Equal(raw, c.Raw) || field(c) != string(bytes.Trim(value, " \t")) {
 			t.Errorf("%q was read as %x", value, c.Raw)
 		}
-		if _, err := nameOf(c.RawSubject); err != nil {
-			t.Skip(err)
-		}
 	})
 }
