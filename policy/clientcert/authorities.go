@@ -20,6 +20,7 @@ import (
 type judge struct {
 	*Config
 	rules
+	log *slog.Logger
 	// current is what the files of authorities held last.
 	current atomic.Pointer[authorities]
 }
@@ -52,7 +53,7 @@ type verdict struct {
 func (v *verdict) holds(now time.Time) bool { return !now.Before(v.from) && !now.After(v.until) }
 
 func openJudge(log *slog.Logger, c *Config) (*judge, *pemfile.Follower, error) {
-	j := &judge{Config: c}
+	j := &judge{Config: c, log: log}
 	var err error
 	if j.rules, err = makeRules(c); err != nil {
 		return nil, nil, err
@@ -97,25 +98,41 @@ func (j *judge) judge(leaf *x509.Certificate, chain []*x509.Certificate, now tim
 		return v
 	}
 	v := j.decide(a, leaf, chain, now)
-	if v.holds(now) {
-		a.shown.Set(leaf, v)
-	}
+	a.shown.Set(leaf, v)
+	j.tell(v)
 	return v
 }
 
+// tell logs a refusal: once for a certificate, not for every request.
+func (j *judge) tell(v *verdict) {
+	if v.refusal != nil {
+		j.log.Info("a client certificate is refused", "reason", v.reason.String(), "error", v.refusal)
+	}
+}
+
 var (
-	errExpired = errors.New("the certificate has expired, or does not hold yet")
+	errExpired = errors.New("the certificate has expired")
+	errNotYet  = errors.New("the certificate does not hold yet")
 	errDomain  = errors.New("nobody vouches for the trust domain of the certificate")
 	errNobody  = errors.New("the certificate has no SPIFFE ID, and only those of trust domains are vouched for")
 )
 
-// decide verifies a certificate and finds out who it stands for. A verdict that rests on the time alone holds at no
-// time.
+// never is after everything that a certificate can say of time.
+var never = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// again is when a certificate is looked at again that was refused because one in its chain has expired: it may be that
+// the one does not hold yet, or that another chain does.
+const again = time.Minute
+
+// decide verifies a certificate and finds out who it stands for.
 func (j *judge) decide(a *authorities, leaf *x509.Certificate, chain []*x509.Certificate, now time.Time) *verdict {
-	v := &verdict{from: leaf.NotBefore, until: leaf.NotAfter}
-	if !v.holds(now) {
-		return (&verdict{}).refuse(leaf, expired, errExpired)
+	if now.Before(leaf.NotBefore) {
+		return (&verdict{until: leaf.NotBefore.Add(-1)}).refuse(leaf, expired, errNotYet)
 	}
+	if now.After(leaf.NotAfter) {
+		return (&verdict{from: leaf.NotAfter.Add(1), until: never}).refuse(leaf, expired, errExpired)
+	}
+	v := &verdict{from: leaf.NotBefore, until: leaf.NotAfter}
 	id, hasID := spiffeID(leaf)
 	roots := a.all
 	if len(a.domains) > 0 {
@@ -134,7 +151,8 @@ func (j *judge) decide(a *authorities, leaf *x509.Certificate, chain []*x509.Cer
 	if roots != nil {
 		if err := v.verify(leaf, chain, roots, now); err != nil {
 			if invalid, is := errors.AsType[x509.CertificateInvalidError](err); is && invalid.Reason == x509.Expired {
-				return (&verdict{}).refuse(leaf, expired, err)
+				v.from, v.until = now, now.Add(again)
+				return v.refuse(leaf, expired, err)
 			}
 			return v.refuse(leaf, untrusted, err)
 		}

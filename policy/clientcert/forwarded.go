@@ -58,7 +58,7 @@ func (j *judge) judgePassed(h *sluice.Header, now time.Time) *verdict {
 	case n == 0:
 		return &none
 	case n > 1:
-		return &verdict{reason: unreadable, refusal: forbidden(errTwice)}
+		return j.unreadable(errTwice)
 	}
 	a := j.current.Load()
 	key := a.hash(h)
@@ -67,18 +67,24 @@ func (j *judge) judgePassed(h *sluice.Header, now time.Time) *verdict {
 	}
 	leaf, chain, err := readPassed(h)
 	if err != nil {
-		return &verdict{reason: unreadable, refusal: forbidden(err)}
+		return j.unreadable(err)
 	}
 	v := j.decide(a, leaf, chain, now)
-	if v.holds(now) {
-		p := &passed{verdict: v, cert: bytes.Clone(h.Value(certField))}
-		for _, f := range h.Fields() {
-			if isField(f, chainField) {
-				p.chain = append(p.chain, bytes.Clone(f.Value))
-			}
+	p := &passed{verdict: v, cert: bytes.Clone(h.Value(certField))}
+	for _, f := range h.Fields() {
+		if isField(f, chainField) {
+			p.chain = append(p.chain, bytes.Clone(f.Value))
 		}
-		a.passedOn.Set(key, p)
 	}
+	a.passedOn.Set(key, p)
+	j.tell(v)
+	return v
+}
+
+// unreadable is the verdict on what a trusted proxy should not say.
+func (j *judge) unreadable(err error) *verdict {
+	v := &verdict{reason: unreadable, refusal: forbidden(err)}
+	j.tell(v)
 	return v
 }
 
