@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -47,16 +47,11 @@ var settings = map[string]string{
 // Postgres is a PostgreSQL server. Its methods may be called from any goroutine, those that start and stop it by one at a
 // time. What goes wrong is fatal for its owner, so those without an error belong into the test's own goroutine.
 type Postgres struct {
-	owner   Owner
-	install *installation
-	folder  *folder
-	options Options
-	name    string // application_name to its primary; empty for a first primary
-	port    int
-
-	mu       sync.Mutex
-	process  *process
-	replicas int
+	server
+	install     *installation
+	options     Options
+	application string // application_name to its primary; empty for a first primary
+	replicas    atomic.Int32
 }
 
 // StartPostgres starts a primary and waits until it takes connections. It is stopped, and its folder removed, when the
@@ -95,19 +90,14 @@ func newPostgres(o Owner, options Options) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{owner: o, install: i, folder: f, options: options}
+	p := &Postgres{install: i, options: options}
+	p.server = server{owner: o, name: "PostgreSQL", folder: f, serve: p.serve, down: syscall.SIGINT, gone: syscall.SIGQUIT}
 	o.Cleanup(p.end)
 	return p, nil
 }
 
-// Port is where it listens, on 127.0.0.1.
-func (p *Postgres) Port() int { return p.port }
-
-// Address is host and port.
-func (p *Postgres) Address() string { return fmt.Sprintf("127.0.0.1:%d", p.port) }
-
 // Name is a replica's application_name, as synchronous_standby_names and pg_stat_replication call it.
-func (p *Postgres) Name() string { return p.name }
+func (p *Postgres) Name() string { return p.application }
 
 // URL is how to connect to a database of it, as the superuser; postgres is there from the start.
 func (p *Postgres) URL(database string) string { return urlOf(database, p) }
@@ -123,21 +113,14 @@ func urlOf(database string, all ...*Postgres) string {
 	return u.String()
 }
 
-// Folder is where its files are: data and log.
-func (p *Postgres) Folder() string { return p.folder.path }
-
 func (p *Postgres) data() string { return p.folder.join("data") }
 
-// begin starts it for the first time, on a free port.
+// begin starts it for the first time.
 func (p *Postgres) begin() error {
 	if err := p.configure(); err != nil {
 		return err
 	}
-	process, port, err := onFreePort(p.serve)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.process, p.port = process, port
-	return err
+	return p.open()
 }
 
 // configure writes its settings down, behind those that initdb has written.
@@ -192,24 +175,6 @@ func (p *Postgres) serve(port int) (*process, error) {
 	return process, err
 }
 
-// end stops it for good.
-func (p *Postgres) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.process != nil {
-		if p.process.running() {
-			p.process.thaw()
-			p.process.stop(syscall.SIGQUIT)
-		}
-		if p.owner.Failed() {
-			p.owner.Logf("PostgreSQL %s on port %d:\n%s", p.name, p.port, p.process.printed())
-		}
-	}
-	if err := p.folder.remove(); err != nil {
-		p.owner.Logf("removing PostgreSQL's folder: %v", err)
-	}
-}
-
 // Mode is how a server is told to stop.
 type Mode syscall.Signal
 
@@ -225,56 +190,7 @@ func (p *Postgres) Stop(m Mode) {
 	p.owner.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.process.stop(syscall.Signal(m)); err != nil {
+	if err := p.stop(syscall.Signal(m)); err != nil {
 		p.owner.Fatalf("stopping PostgreSQL: %v", err)
 	}
-}
-
-// Kill ends it and every process of it with SIGKILL, as a machine ends that loses its power but for the disk, whose last
-// writes are kept.
-func (p *Postgres) Kill() {
-	p.owner.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.process.kill(); err != nil {
-		p.owner.Fatalf("killing PostgreSQL: %v", err)
-	}
-	forget(p.data())
-}
-
-// Freeze has every process of it stand still: connections stay open, are taken by the system, and nothing answers.
-func (p *Postgres) Freeze() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.process.running() {
-		p.process.freeze()
-	}
-}
-
-// Thaw undoes Freeze.
-func (p *Postgres) Thaw() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.process.running() {
-		p.process.thaw()
-	}
-}
-
-// Restart starts it again on the same port, after stopping it if it runs, and waits until it takes connections.
-func (p *Postgres) Restart() {
-	p.owner.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.restart(); err != nil {
-		p.owner.Fatalf("restarting PostgreSQL: %v", err)
-	}
-}
-
-func (p *Postgres) restart() error {
-	if err := p.process.stop(syscall.SIGINT); err != nil {
-		return err
-	}
-	process, err := p.serve(p.port)
-	p.process = process
-	return err
 }

@@ -36,12 +36,9 @@ func (p *Postgres) Replica(options ReplicaOptions) *Postgres {
 
 // replica is a standby without data.
 func (p *Postgres) replica(options ReplicaOptions) (*Postgres, error) {
-	p.mu.Lock()
-	p.replicas++
-	if options.Name == "" {
-		options.Name = fmt.Sprintf("r%d", p.replicas)
+	if n := p.replicas.Add(1); options.Name == "" {
+		options.Name = fmt.Sprintf("r%d", n)
 	}
-	p.mu.Unlock()
 	o := p.options
 	o.Settings = merged(p.options.Settings, options.Settings)
 	delete(o.Settings, "synchronous_standby_names")
@@ -52,9 +49,12 @@ func (p *Postgres) replica(options ReplicaOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.name = options.Name
+	r.call(options.Name)
 	return r, nil
 }
+
+// call gives a standby its name.
+func (p *Postgres) call(name string) { p.application, p.name = name, "PostgreSQL "+name }
 
 func merged(all ...map[string]string) map[string]string {
 	m := map[string]string{}
@@ -81,7 +81,7 @@ func (p *Postgres) backup(r *Postgres) error {
 
 // follow has a server be a standby when it starts next.
 func (p *Postgres) follow(primary *Postgres) error {
-	p.options.Settings = merged(p.options.Settings, map[string]string{"primary_conninfo": "'" + primary.conninfo(p.name) + "'"})
+	p.options.Settings = merged(p.options.Settings, map[string]string{"primary_conninfo": "'" + primary.conninfo(p.application) + "'"})
 	return p.write("standby.signal", nil)
 }
 
@@ -92,7 +92,7 @@ func (p *Postgres) conninfo(name string) string {
 // Follow has a standby take another primary, or a promoted standby, without a restart.
 func (p *Postgres) Follow(primary *Postgres) {
 	p.owner.Helper()
-	p.Set("primary_conninfo", "'"+primary.conninfo(p.name)+"'")
+	p.Set("primary_conninfo", "'"+primary.conninfo(p.application)+"'")
 }
 
 // Rejoin brings a former primary, or any other server, back as a standby of another, under its name and on its port, with
@@ -101,7 +101,7 @@ func (p *Postgres) Rejoin(primary *Postgres, name string) {
 	p.owner.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.name = name
+	p.call(name)
 	if err := p.rejoin(primary); err != nil {
 		p.owner.Fatalf("rejoining PostgreSQL: %v", err)
 	}
