@@ -55,7 +55,11 @@ func Policy(t *testing.T, c PolicyCase) {
 
 func (c PolicyCase) node(t *testing.T, h sluice.HandlerFunc) sluice.Handler {
 	t.Helper()
-	text := "sluice: 1\nendpoints:\n  e:\n    route: POST /e\n    policies:\n"
+	text := "sluice: 1\n"
+	if c.Peer != nil {
+		text += "listen:\n  https: {address: \":0\", certificates: [{cert: a, key: a}], client_ca: a}\n"
+	}
+	text += "endpoints:\n  e:\n    route: POST /e\n    policies:\n"
 	for _, entry := range append(c.Before[:len(c.Before):len(c.Before)], c.Block) {
 		lines := strings.Split(strings.TrimRight(entry, "\n"), "\n")
 		text += "      - " + strings.Join(lines, "\n        ") + "\n"

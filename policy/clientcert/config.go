@@ -56,6 +56,9 @@ type Config struct {
 	Issuer string `yaml:"issuer"`
 }
 
+// PassedOn tells whether certificates that trusted proxies pass on are taken.
+func (c *Config) PassedOn() bool { return c.Forwarded }
+
 // TrustDomain is a SPIFFE trust domain with its authorities.
 type TrustDomain struct {
 	// The trust domain, such as example.org.
