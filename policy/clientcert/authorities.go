@@ -30,6 +30,7 @@ type judge struct {
 type authorities struct {
 	all     *x509.CertPool // nil where the listener's count
 	domains map[spiffeid.TrustDomain]*x509.CertPool
+	revoked *revocation // nil where nobody says
 	// shown holds verdicts on certificates of connections, passed on those on what trusted proxies said, by its hash.
 	// The keys of shown keep their certificates alive, so no other can come to stand at the same address.
 	shown    *otter.Cache[*x509.Certificate, *verdict]
@@ -62,6 +63,9 @@ func openJudge(log *slog.Logger, c *Config) (*judge, *pemfile.Follower, error) {
 	for _, d := range c.TrustDomains {
 		files = append(files, string(d.CA))
 	}
+	for _, l := range c.Revoked.Lists {
+		files = append(files, string(l))
+	}
 	follower, err := pemfile.Follow(log, files, j.take)
 	return j, follower, err
 }
@@ -82,6 +86,9 @@ func (j *judge) take(content pemfile.Content) (err error) {
 		if err != nil {
 			return sluice.At(fmt.Sprintf("trust_domains[%d]", i), err)
 		}
+	}
+	if a.revoked, err = makeRevocation(&j.Revoked, content); err != nil {
+		return err
 	}
 	// Evictions run where they are found to be due, so that no goroutine outlives its owner.
 	here := func(f func()) { f() }
@@ -149,12 +156,16 @@ func (j *judge) decide(a *authorities, leaf *x509.Certificate, chain []*x509.Cer
 		}
 	}
 	if roots != nil {
-		if err := v.verify(leaf, chain, roots, now); err != nil {
+		chains, err := verify(leaf, chain, roots, now)
+		if err != nil {
 			if invalid, is := errors.AsType[x509.CertificateInvalidError](err); is && invalid.Reason == x509.Expired {
 				v.from, v.until = now, now.Add(again)
 				return v.refuse(leaf, expired, err)
 			}
 			return v.refuse(leaf, untrusted, err)
+		}
+		if why, err := v.choose(a, chains, now); err != nil {
+			return v.refuse(leaf, why, err)
 		}
 	}
 	return j.name(v, leaf, id, hasID, hasID && len(a.domains) > 0)
@@ -192,33 +203,50 @@ func (v *verdict) refuse(leaf *x509.Certificate, r reason, err error) *verdict {
 // longest is how many certificates a chain may have: who shows more wants work to be done.
 const longest = 10
 
-// verify verifies a certificate, and has the verdict end with the first certificate in the chain that does: of several
-// chains, the one that lasts.
-func (v *verdict) verify(leaf *x509.Certificate, chain []*x509.Certificate, roots *x509.CertPool, now time.Time) error {
+// verify finds the chains from a certificate to the roots.
+func verify(leaf *x509.Certificate, chain []*x509.Certificate, roots *x509.CertPool, now time.Time) ([][]*x509.Certificate, error) {
 	if len(chain) > longest {
-		return fmt.Errorf("%d certificates come with it; want at most %d", len(chain), longest)
+		return nil, fmt.Errorf("%d certificates come with it; want at most %d", len(chain), longest)
 	}
 	between := x509.NewCertPool()
 	for _, c := range chain {
 		between.AddCert(c)
 	}
-	chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now,
+	return leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-	if err != nil {
-		return err
-	}
+}
+
+// choose has the verdict hold as long as a chain does in which nothing is revoked: until the first of its certificates
+// expires, or a list has a successor. Of several chains it is the one that lasts.
+func (v *verdict) choose(a *authorities, chains [][]*x509.Certificate, now time.Time) (why reason, err error) {
 	var last time.Time
-	for _, found := range chains {
-		until := leaf.NotAfter
-		for _, c := range found {
-			if c.NotAfter.Before(until) {
-				until = c.NotAfter
+	for _, chain := range chains {
+		until := v.until
+		if a.revoked != nil {
+			listed, refused, revokedErr := a.revoked.check(chain, now)
+			if revokedErr != nil {
+				why, err = refused, revokedErr
+				continue
 			}
+			until = earlier(until, listed)
+		}
+		for _, c := range chain {
+			until = earlier(until, c.NotAfter)
 		}
 		if until.After(last) {
 			last = until
 		}
 	}
+	if last.IsZero() {
+		return why, err
+	}
 	v.until = last
-	return nil
+	return 0, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

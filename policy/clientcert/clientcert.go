@@ -16,7 +16,7 @@ var source string
 const kind = "client_cert"
 
 // Kind is the policy `client_cert`.
-var Kind = sluice.NewPolicy(kind, Config{}, open, sluice.Manual(source), sluice.Authenticates(),
+var Kind = sluice.NewPolicy(kind, Config{Revoked: Revoked{OnUnavailable: deny}}, open, sluice.Manual(source), sluice.Authenticates(),
 	sluice.Before("cache", "what is kept would be given to callers that are not let in"),
 	sluice.Before("async", "the connection on which the certificate was shown is gone when the job runs"))
 
@@ -84,12 +84,14 @@ const (
 	unreadable
 	expired
 	untrusted
+	revoked
+	unavailable
 	unfit
 	reasons // how many there are
 )
 
 func (r reason) String() string {
-	return [...]string{"missing", "unreadable", "expired", "untrusted", "unfit"}[r]
+	return [...]string{"missing", "unreadable", "expired", "untrusted", "revoked", "unavailable", "unfit"}[r]
 }
 
 func countRefusals(m sluice.Metrics) *[reasons]sluice.Counter {

@@ -40,6 +40,8 @@ type Config struct {
 	// Authorities by SPIFFE trust domain. A certificate with a SPIFFE ID is then verified by those of its trust domain
 	// alone, and they vouch for nothing else.
 	TrustDomains []TrustDomain `yaml:"trust_domains"`
+	// Certificates that are no longer let in, though they have not expired.
+	Revoked Revoked `yaml:"revoked"`
 	// SPIFFE IDs that are let in, such as spiffe://example.org/ns/orders, or with /* at the end those below a path.
 	SPIFFE []string `yaml:"spiffe"`
 	// DNS names that are let in. *.example.org is any name with one label more.
@@ -67,6 +69,21 @@ type TrustDomain struct {
 	CA sluice.Path `yaml:"ca" required:"true"`
 }
 
+// Revoked says where it stands which certificates are revoked.
+type Revoked struct {
+	// Revocation lists (CRL), as PEM or DER files: a current one of every authority in the chain but the
+	// last, which is trusted itself. They are read again when they change, and what they name is refused from the next request on, on
+	// open connections too. They need ca or trust_domains.
+	Lists []sluice.Path `yaml:"lists"`
+	// What becomes of a certificate when its authority has no list here, or none that is still current: deny or allow.
+	OnUnavailable string `yaml:"on_unavailable" enum:"deny,allow"`
+}
+
+const (
+	deny  = "deny"
+	allow = "allow"
+)
+
 // Check refuses rules that no certificate can fit, and authorities that vouch for more than they should.
 func (c *Config) Check() error {
 	var errs []error
@@ -88,6 +105,9 @@ func (c *Config) Check() error {
 	}
 	if c.Forwarded && c.CA == "" && len(c.TrustDomains) == 0 {
 		errs = append(errs, sluice.At("forwarded", errors.New("nobody here vouches for the certificates that are passed on; want ca or trust_domains")))
+	}
+	if len(c.Revoked.Lists) > 0 && c.CA == "" && len(c.TrustDomains) == 0 {
+		errs = append(errs, sluice.At("revoked.lists", errors.New("the chain to the authority is verified by the listener; want ca or trust_domains, to verify it here")))
 	}
 	return errors.Join(append(errs, c.checkDomains())...)
 }
