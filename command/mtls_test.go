@@ -136,6 +136,26 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
+// Without a word on it, a client must show a certificate to be let in at all.
+func TestClientCertificatesAreRequired(t *testing.T) {
+	t.Parallel()
+	own, clients := servers.NewAuthority(t, "servers"), servers.NewAuthority(t, "clients")
+	text := secret(own.Issue(servers.Leaf{}), clients, t.TempDir())
+	for _, how := range []string{"", "client_certificates: require"} {
+		s := serve(t, strings.Replace(text, "client_certificates: optional", how, 1))
+		config := &tls.Config{RootCAs: own.Pool(), ServerName: "localhost"}
+		stranger := &http.Transport{TLSClientConfig: config.Clone()}
+		if answer, err := (&http.Client{Transport: stranger}).Get("https://" + s.at.HTTPS + "/open"); err == nil {
+			answer.Body.Close()
+			t.Errorf("%q: a stranger gets %s", how, answer.Status)
+		}
+		config.Certificates = []tls.Certificate{clients.Issue(servers.Leaf{CommonName: "x", Client: true}).TLS()}
+		if a := askTLS(t, "https://"+s.at.HTTPS+"/open", config, true); a.status != 200 {
+			t.Errorf("%q: %+v", how, a)
+		}
+	}
+}
+
 // One node asks another, with a certificate of its own.
 func TestNodeShowsItsCertificate(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ type File struct {
 	// Where the node listens.
 	Listen Listen `yaml:"listen"`
 	// The addresses or networks of proxies whose word on the client counts: X-Forwarded-For and X-Forwarded-Proto, or
-	// Forwarded.
+	// Forwarded; and Client-Cert, for the policy client_cert.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
 	// What nodes share.
 	State State `yaml:"state"`
