@@ -150,6 +150,7 @@ func (m *maker) plan() {
 	m.everyRequest = m.planAround("every_request", m.file.EveryRequest)
 	if a := m.file.Listen.Admin; a != nil {
 		m.admin = m.planAround("listen.admin.policies", a.Policies)
+		m.checkAdminPeer()
 	}
 	m.expand("every_endpoint", m.file.EveryEndpoint, nil) // for its mistakes, also without an endpoint
 	if len(m.file.Endpoints) == 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
 	"github.com/sluiceapi/sluice/policy/bodylimit"
+	"github.com/sluiceapi/sluice/policy/clientcert"
 	"github.com/sluiceapi/sluice/policy/compress"
 	"github.com/sluiceapi/sluice/policy/cors"
 	"github.com/sluiceapi/sluice/policy/headers"
@@ -21,6 +22,7 @@ import (
 func Kinds(functions ...function.Function) []sluice.Kind {
 	return []sluice.Kind{
 		bodylimit.Kind,
+		clientcert.Kind,
 		compress.Kind,
 		cors.Kind,
 		headers.Kind,
