@@ -106,7 +106,6 @@ func TestScatterRefused(t *testing.T) {
 	n := sharded(t, nil)
 	for text, want := range map[string]string{
 		"SELECT k FROM t LIMIT 3":                          "query: LIMIT would hold for each shard",
-		"SELECT k FROM t ORDER BY k OFFSET 3":              "OFFSET counts rows",
 		"SELECT * FROM (SELECT k FROM t LIMIT 1 OFFSET 2)": "OFFSET counts rows",
 		"SELECT DISTINCT v FROM t":                         "DISTINCT would hold",
 		"SELECT count(DISTINCT v) AS n FROM t":             "DISTINCT would hold",
@@ -129,7 +128,9 @@ func TestScatterRefused(t *testing.T) {
 func TestSlotsStay(t *testing.T) {
 	t.Parallel()
 	n := sharded(t, nil)
-	get := &Use{Query: query(t, "SELECT v FROM t WHERE k = $body.k"), Shard: reference(t, "body.k"), Returns: "one"}
+	get := func() *Use {
+		return &Use{Query: query(t, "SELECT v FROM t WHERE k = $body.k"), Shard: reference(t, "body.k"), Returns: "one"}
+	}
 	put := n.must("POST /t", &Use{Query: query(t, "INSERT INTO t VALUES ($body.k, 'x', 1)"), Shard: reference(t, "body.k")})
 	for k := range 30 {
 		n.wants(put, fmt.Sprintf(`{"k": %d}`, k), `{"count":1}`)
@@ -148,7 +149,7 @@ func TestSlotsStay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := again.must("GET /t", get)
+		h := again.must("GET /t", get())
 		for k := range 30 {
 			again.wants(h, fmt.Sprintf(`{"k": %d}`, k), `{"v":"x"}`)
 		}
