@@ -48,7 +48,7 @@ type Use struct {
 	// What names the shard: a reference such as `id` or `caller.claims.tenant`. A request without it gets a 400. It has no
 	// effect on a backend without shards.
 	Shard sluice.Reference `yaml:"shard"`
-	// Asks all shards, and makes one answer of theirs. It has no effect on a backend without shards.
+	// Asks all shards, and makes one answer of theirs. A backend without shards answers alike.
 	Scatter *Scatter `yaml:"scatter"`
 	// How new the data of a GET must be. eventual: as old as max_lag allows. session: with all that the caller has written
 	// or seen before, as its `Consistency-Token` says. strong: with all that was committed, so read on the primary.
