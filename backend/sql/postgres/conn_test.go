@@ -192,7 +192,7 @@ func TestGivenUp(t *testing.T) {
 	t.Parallel()
 	config := setup(t)
 	watch, c := dial(t, config), dial(t, config)
-	s := describe(t, c, "SELECT n FROM generate_series(1, $1::int) n")
+	s := describe(t, c, "SELECT generate_series(1, $1::int) AS n")
 	r, err := c.Query(s, values(t, "1000"), later(), nil)
 	must(t, err)
 	r.Step()
@@ -207,7 +207,7 @@ func TestGivenUp(t *testing.T) {
 	if !c.Usable() || r.Step() {
 		t.Error("a few rows were not passed over")
 	}
-	long := describe(t, c, "SELECT n FROM generate_series(1, $1::int) n -- given up")
+	long := describe(t, c, "SELECT generate_series(1, $1::int) AS n -- given up")
 	r, err = c.Query(long, values(t, "100000000"), later(), nil)
 	must(t, err)
 	r.Step()
@@ -224,7 +224,7 @@ func TestGivenUp(t *testing.T) {
 func TestStream(t *testing.T) {
 	t.Parallel()
 	c := open(t)
-	s := describe(t, c, "SELECT n, repeat('x', 100) AS v FROM generate_series(1, 1000000) n")
+	s := describe(t, c, "SELECT generate_series(1, 1000000) AS n, repeat('x', 100) AS v")
 	var before, after runtime.MemStats
 	r, err := c.Query(s, Input{}, later(), nil)
 	must(t, err)
