@@ -33,7 +33,7 @@ func TestKilled(t *testing.T) {
 
 	c = dial(t, config)
 	insert := describe(t, c, "INSERT INTO a VALUES (1)")
-	must(t, c.Prepare(insert))
+	must(t, c.Prepare(t.Context(), insert))
 	kill(c)
 	if _, err := try(c, insert, Input{}); !IsGone(err) || c.Usable() {
 		t.Errorf("on a connection that has just died: %v", err)
@@ -109,7 +109,7 @@ func TestSevered(t *testing.T) {
 	}
 	c := dial(t, config)
 	insert := describe(t, c, "INSERT INTO a VALUES (1)")
-	must(t, c.Prepare(insert))
+	must(t, c.Prepare(t.Context(), insert))
 	must(t, c.net.(*net.TCPConn).CloseWrite())
 	if _, err := try(c, insert, Input{}); !IsGone(err) || !IsNotSent(err) {
 		t.Errorf("not written: %v", err)
