@@ -30,10 +30,7 @@ func (c *Conn) query(s *Stmt, in *Input, deadline time.Time, who Contexter, lsn 
 	}
 	c.until = deadline
 	for again := false; ; again = true {
-		if err := c.limit.start(c, deadline, who); err != nil {
-			return nil, err
-		}
-		p, err := c.prepared(s)
+		p, err := c.prepared(s, deadline, who)
 		if err == nil {
 			err = c.start(s, p, in, deadline, who, lsn)
 		}
@@ -71,11 +68,9 @@ func (c *Conn) start(s *Stmt, p *prepared, in *Input, deadline time.Time, who Co
 	var err error
 	if c.out, err = c.appendBind(c.out[:0], p, in); err != nil {
 		c.out = c.out[:0]
-		c.limit.end()
 		return err
 	}
 	c.out = appendExecute(c.out)
-	// To prepare may have taken its time, or have ended the limit.
 	if err := c.limit.start(c, deadline, who); err != nil {
 		c.out = c.out[:0]
 		return err
