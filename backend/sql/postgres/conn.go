@@ -66,9 +66,9 @@ type Conn struct {
 	rows                   Rows
 }
 
-// runtime are the settings that a session starts with, so that text on the wire means the same on every server. Poolers
+// sessionSettings are the settings that a session starts with, so that text on the wire means the same on every server. Poolers
 // in between know them too.
-var runtime = [...][2]string{
+var sessionSettings = [...][2]string{
 	{"client_encoding", "UTF8"},
 	{"DateStyle", "ISO, YMD"},
 	{"IntervalStyle", "iso_8601"},
@@ -104,7 +104,7 @@ func session(config *pgconn.Config) *pgconn.Config {
 	if params["application_name"] == "" {
 		params["application_name"] = "sluice"
 	}
-	for _, s := range runtime {
+	for _, s := range sessionSettings {
 		params[s[0]] = s[1]
 	}
 	config.RuntimeParams = params

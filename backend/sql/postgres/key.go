@@ -33,46 +33,61 @@ const (
 // AppendKey appends the value of a column of the row as a key; Column.Keys says of which columns there are keys.
 func (r *Rows) AppendKey(dst []byte, i int) []byte {
 	v := r.values[i]
-	k := r.columns[i].kind
 	if v == nil || !r.stmt.Columns[i].Keys() {
 		return append(dst, byte(keyNull))
 	}
+	dst, ok := appendKey(dst, r.columns[i].kind, v)
+	if !ok {
+		r.malformed(i)
+	}
+	return dst
+}
+
+func appendKey(dst []byte, k kind, v []byte) (_ []byte, ok bool) {
+	c := classOf(k)
+	dst = append(dst, byte(c))
+	switch {
+	case c == keyInt:
+		n, ok := intOf(k, v)
+		return binary.BigEndian.AppendUint64(dst, uint64(n)), ok
+	case k == float4 && len(v) == 4:
+		f := float64(math.Float32frombits(binary.BigEndian.Uint32(v)))
+		return binary.BigEndian.AppendUint64(dst, math.Float64bits(f)), true
+	case c.size() == 0:
+		dst = binary.AppendUvarint(dst, uint64(len(v)))
+	case len(v) != c.size():
+		return dst, false
+	}
+	return append(dst, v...), true
+}
+
+// classOf is the class of a kind's keys.
+func classOf(k kind) class {
 	switch k {
 	case int2, int4, int8, oid:
-		n, _ := intOf(k, v)
-		return binary.BigEndian.AppendUint64(append(dst, byte(keyInt)), uint64(n))
-	case float4:
-		f := float64(math.Float32frombits(binary.BigEndian.Uint32(v)))
-		return binary.BigEndian.AppendUint64(append(dst, byte(keyFloat)), math.Float64bits(f))
-	}
-	c := keyOther
-	switch k {
-	case float8:
-		c = keyFloat
+		return keyInt
+	case float4, float8:
+		return keyFloat
 	case numeric:
-		c = keyNumeric
+		return keyNumeric
 	case text:
-		c = keyText
+		return keyText
 	case bytea:
-		c = keyBytes
+		return keyBytes
 	case boolean:
-		c = keyBool
+		return keyBool
 	case uuid:
-		c = keyUUID
+		return keyUUID
 	case date:
-		c = keyDate
+		return keyDate
 	case clock:
-		c = keyClock
+		return keyClock
 	case timestamp:
-		c = keyTimestamp
+		return keyTimestamp
 	case timestamptz:
-		c = keyTimestamptz
+		return keyTimestamptz
 	}
-	dst = append(dst, byte(c))
-	if c.size() == 0 {
-		dst = binary.AppendUvarint(dst, uint64(len(v)))
-	}
-	return append(dst, v...)
+	return keyOther
 }
 
 // size is that of a key of the class; zero if it varies.
@@ -156,33 +171,10 @@ func appendBoundKey(dst []byte, f form, keys []byte) (_, rest []byte, how bound)
 			return append(dst, v...), rest, isText
 		}
 	}
-	if c.kind() != f.kind {
+	if c == keyText || c == keyOther || c != classOf(f.kind) {
 		return dst, rest, notKey
 	}
 	return append(dst, v...), rest, isBinary
-}
-
-// kind is the one that the values of the class are sent to in binary format; other if there is none such.
-func (c class) kind() kind {
-	switch c {
-	case keyNumeric:
-		return numeric
-	case keyBytes:
-		return bytea
-	case keyBool:
-		return boolean
-	case keyUUID:
-		return uuid
-	case keyDate:
-		return date
-	case keyClock:
-		return clock
-	case keyTimestamp:
-		return timestamp
-	case keyTimestamptz:
-		return timestamptz
-	}
-	return void
 }
 
 // CompareKeys orders the keys of two rows as the server orders the rows, for columns of which Column.Merges says that it

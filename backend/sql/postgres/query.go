@@ -113,10 +113,7 @@ func (c *Conn) lead() {
 		c.wire.syncs++ // a simple query is answered as if a Sync followed
 		c.readOnly = c.wantReadOnly
 	}
-	for _, name := range c.drop {
-		c.first = appendDeallocate(c.first, name)
-	}
-	c.drop = c.drop[:0]
+	c.first = c.appendDrops(c.first)
 	switch c.begun {
 	case toWrite:
 		c.first = appendVerb(c.first, begin)

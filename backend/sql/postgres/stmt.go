@@ -134,6 +134,15 @@ func (c *Conn) forget(s *Stmt) {
 	}
 }
 
+// appendDrops tells the server which statements to drop.
+func (c *Conn) appendDrops(dst []byte) []byte {
+	for _, name := range c.drop {
+		dst = appendDeallocate(dst, name)
+	}
+	c.drop = c.drop[:0]
+	return dst
+}
+
 // Prepare prepares a statement on this connection, so that its first use does not have to.
 func (c *Conn) Prepare(s *Stmt) error {
 	if err := c.idle(); err != nil {
@@ -143,9 +152,10 @@ func (c *Conn) Prepare(s *Stmt) error {
 	return err
 }
 
-// describe prepares a statement and returns what the server says of it, valid until the next message is read.
+// describe prepares a statement and returns what the server says of it. Fields are nil of one that gives no rows.
 func (c *Conn) describe(name, sql string) (params []uint32, fields []pgproto3.FieldDescription, err error) {
-	c.out = appendDescribe(appendParse(c.out, name, sql), name)
+	c.wire.after, c.wire.commits = 0, false
+	c.out = appendDescribe(appendParse(c.appendDrops(c.out[:0]), name, sql), name)
 	c.sync()
 	if err := c.flush(); err != nil {
 		return nil, nil, err
@@ -161,6 +171,7 @@ func (c *Conn) describe(name, sql string) (params []uint32, fields []pgproto3.Fi
 		case *pgproto3.ParameterDescription:
 			params = m.ParameterOIDs
 		case *pgproto3.RowDescription:
+			fields = make([]pgproto3.FieldDescription, 0, len(m.Fields))
 			for _, f := range m.Fields {
 				f.Name = slices.Clone(f.Name)
 				fields = append(fields, f)
