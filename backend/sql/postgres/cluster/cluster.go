@@ -70,7 +70,9 @@ func Open(o Options) (*Cluster, error) {
 
 // Close ends all connections, after those that are lent have come back or a few seconds have passed.
 func (c *Cluster) Close() {
+	c.mu.Lock()
 	c.stop()
+	c.mu.Unlock()
 	c.running.Wait()
 	var closing sync.WaitGroup
 	for _, s := range c.servers {

@@ -181,10 +181,6 @@ func (p *probe) connect(ctx context.Context) error {
 		return err
 	}
 	p.conn = conn
-	// A server that is stuck must not keep the statements of probes that gave up.
-	if err := conn.Exec(ctx, fmt.Sprintf("SET statement_timeout = %d", p.timeout.Milliseconds())).Close(); err != nil {
-		return err
-	}
 	row, err := p.row(ctx, factsSQL, 3)
 	if err != nil {
 		return err
@@ -211,16 +207,17 @@ func (p *probe) close() {
 // farewell is how long the end of a session may take.
 const farewell = 100 * time.Millisecond
 
-// row asks for one row of so many columns, in text.
+// row asks for one row of so many columns, in text. A server that is stuck must not keep the statements of probes that
+// gave up; a pooler in between must not keep the setting for others.
 func (p *probe) row(ctx context.Context, sql string, columns int) (*row, error) {
-	results, err := p.conn.Exec(ctx, sql).ReadAll()
+	results, err := p.conn.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d; %s", p.timeout.Milliseconds(), sql)).ReadAll()
 	if err != nil {
 		return nil, err
 	}
-	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != columns {
+	if len(results) != 2 || len(results[1].Rows) != 1 || len(results[1].Rows[0]) != columns {
 		return nil, errors.New("the server's answer has not the form that was asked for")
 	}
-	return &row{values: results[0].Rows[0]}, nil
+	return &row{values: results[1].Rows[0]}, nil
 }
 
 // row reads values, and keeps the first error. NULL is a zero.
