@@ -344,7 +344,10 @@ func TestReadAlloc(t *testing.T) {
 	}
 	pg := servers.StartCluster(t, servers.Options{}, 1)
 	s := open(t, func(o *Options) { o.ProbeInterval, o.TokenTTL = time.Minute, time.Hour }, pg.URL("postgres"))
-	until(t, "all is known", func() bool { return s.status(pg.Replicas[0]).LagKnown })
+	until(t, "all is known", func() bool {
+		s.probeNow()
+		return s.status(pg.Replicas[0]).LagKnown
+	})
 	want := Want{Floor: sluice.Version{Source: 7, Timeline: 1, Position: 1}, HasFloor: true}
 	s.read("SELECT 1", want)
 	deadline := time.Now().Add(time.Hour)
