@@ -49,6 +49,18 @@ func Open(o Options) (*Cluster, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	c, err := build(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range c.servers {
+		c.running.Go(func() { c.watch(c.ctx, s) })
+	}
+	return c, nil
+}
+
+// build makes a cluster that does not look at its servers yet.
+func build(o Options) (*Cluster, error) {
 	c := &Cluster{options: o, reached: make(chan struct{})}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.view.Store(&view{problem: errNotYet, next: make(chan struct{})})
@@ -62,9 +74,6 @@ func Open(o Options) (*Cluster, error) {
 	}
 	c.told = make([]State, len(c.servers))
 	c.measure()
-	for _, s := range c.servers {
-		c.running.Go(func() { c.watch(c.ctx, s) })
-	}
 	return c, nil
 }
 
