@@ -73,13 +73,10 @@ const readWait = time.Second
 // the primary where none fits. While no server fits it waits for a moment, until deadline at most; a zero deadline is
 // none. Its errors are *sluice.Error, Unavailable. The caller must Release the lease.
 func (c *Cluster) Read(deadline time.Time, want Want) (*Lease, error) {
-	limit := c.options.Now().Add(readWait)
-	if !deadline.IsZero() && deadline.Before(limit) {
-		limit = deadline
-	}
-	for {
+	now := c.options.Now()
+	for limit := sooner(now.Add(readWait), deadline); ; now = c.options.Now() {
 		v := c.view.Load()
-		pick := v.choose(&want, c.options.Now(), c.options.MaxLag)
+		pick := v.choose(&want, now, c.options.MaxLag)
 		if pick.server != nil {
 			l, err := c.lend(pick.server, deadline, true)
 			if err != nil {
@@ -95,6 +92,14 @@ func (c *Cluster) Read(deadline time.Time, want Want) (*Lease, error) {
 			return nil, err
 		}
 	}
+}
+
+// sooner is the earlier of two times, of which deadline counts unless it is zero.
+func sooner(limit, deadline time.Time) time.Time {
+	if !deadline.IsZero() && deadline.Before(limit) {
+		return deadline
+	}
+	return limit
 }
 
 // choice is a server for a read.
