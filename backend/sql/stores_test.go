@@ -43,6 +43,10 @@ type lasting struct{ testing.TB }
 
 func (lasting) Cleanup(f func()) { shared.owner.Cleanup(f) }
 
+func (lasting) Logf(format string, args ...any) { shared.owner.Logf(format, args...) }
+
+func (lasting) Failed() bool { return shared.owner.Failed() }
+
 // database makes an empty database on the shared server.
 func newDatabase(t testing.TB) (url, name string) {
 	t.Helper()
