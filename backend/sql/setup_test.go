@@ -131,9 +131,7 @@ func parse(t testing.TB, text string) SQL {
 }
 
 func (u *Use) each(yield func(*sluice.Reference)) {
-	if !u.Shard.IsZero() {
-		u.Shard.References(yield)
-	}
+	u.Shard.References(yield)
 	u.Query.each(yield)
 	for i := range u.TX {
 		u.TX[i].Query.each(yield)

@@ -173,20 +173,10 @@ func (n *node) alter(sql string) {
 	}
 }
 
-// key is what names the shard in all requests of the suite.
-func key(t testing.TB, text string) sluice.Reference {
-	t.Helper()
-	r, err := sluice.ParseReference(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 // use makes an endpoint's handler; requests name a tenant in their bodies.
 func (n *node) use(route string, use *Use, inputs ...sluice.Input) sluice.Handler {
 	n.t.Helper()
-	use.Shard = key(n.t, "body.tenant")
+	use.Shard = reference(n.t, "body.tenant")
 	return n.must(route, use, inputs...)
 }
 

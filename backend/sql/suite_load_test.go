@@ -38,7 +38,7 @@ func TestSuiteOffsets(t *testing.T) {
 				if steps {
 					use, field = &Use{TX: []Step{{Query: query(t, "SELECT 1 AS one")}, {Query: query(t, tt.text)}}}, "tx[1].query"
 				}
-				use.Shard = key(t, "body.tenant")
+				use.Shard = reference(t, "body.tenant")
 				_, err := n.handle("POST /x", use)
 				var e *sluice.FieldError
 				if !errors.As(err, &e) || e.Field != field || e.Err.Error() != message {
@@ -61,11 +61,11 @@ func TestSuiteReadOnly(t *testing.T) {
 			texts = append(texts, "WITH d AS (DELETE FROM users RETURNING id) SELECT * FROM d", "SELECT id FROM users FOR UPDATE", "SELECT id INTO copy FROM users")
 		}
 		for _, text := range texts {
-			_, err := n.handle("GET /x", &Use{Query: query(t, text), Shard: key(t, "body.tenant")})
+			_, err := n.handle("GET /x", &Use{Query: query(t, text), Shard: reference(t, "body.tenant")})
 			if err == nil || !strings.Contains(err.Error(), "query: a GET endpoint only reads, and this ") {
 				t.Errorf("%s: %v; want an error that names it", text, err)
 			}
-			_, err = n.handle("GET /x", &Use{TX: []Step{{Query: query(t, text)}}, Shard: key(t, "body.tenant")})
+			_, err = n.handle("GET /x", &Use{TX: []Step{{Query: query(t, text)}}, Shard: reference(t, "body.tenant")})
 			if err == nil || !strings.Contains(err.Error(), "tx[0].query: a GET endpoint only reads") {
 				t.Errorf("%s: %v; want an error that names it", text, err)
 			}
@@ -149,7 +149,7 @@ func TestSuiteTypes(t *testing.T) {
 			{"SELECT count(*) FROM v", "count", `{"count":"1"}`},
 		} {
 			use := n.ask(tt.text, tt.returns)
-			use.Shard = key(t, "body.tenant")
+			use.Shard = reference(t, "body.tenant")
 			h, err := n.handleFor(texts, use)
 			if err != nil {
 				t.Fatal(err)
@@ -171,11 +171,11 @@ func TestSuiteDialects(t *testing.T) {
 		if n.isPG() {
 			one, want = Query{SQLite: parse(t, "SELECT 1")}, "query: there is no statement for PostgreSQL; want one under postgres"
 		}
-		if _, err := n.handle("GET /x", &Use{Query: one, Shard: key(t, "body.tenant")}); err == nil || err.Error() != want {
+		if _, err := n.handle("GET /x", &Use{Query: one, Shard: reference(t, "body.tenant")}); err == nil || err.Error() != want {
 			t.Errorf("%v\nwant %s", err, want)
 		}
 		wrong := Query{Postgres: parse(t, "SELECT nope FROM users"), SQLite: parse(t, "SELECT nope FROM users")}
-		_, err := n.handle("GET /x", &Use{Query: wrong, Shard: key(t, "body.tenant")})
+		_, err := n.handle("GET /x", &Use{Query: wrong, Shard: reference(t, "body.tenant")})
 		var e *sluice.FieldError
 		if !asField(err, &e) || e.Field != "query."+n.backend().dialect.key || e.Offset != len("SELECT ")+1 {
 			t.Errorf("%v; want the field of the text, and the place in it", err)

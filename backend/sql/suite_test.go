@@ -51,7 +51,7 @@ func TestSuiteReturns(t *testing.T) {
 			{"names", `SELECT id AS "user-id", '$body.id' AS "quoted $body.id" FROM users WHERE id = 103`, "one", ``, `{"user-id":103,"quoted $body.id":"$body.id"}`},
 			{"letters", `SELECT $body.text AS text FROM users WHERE email <> $body.text AND id = 103`, "one", `"text": "\u00fc\n\"\\\u2028"`, "{\"text\":\"ü\\n\\\"\\\\\u2028\"}"},
 		} {
-			h, err := n.handle("POST /x", &Use{Query: query(t, tt.query), Returns: tt.returns, Shard: key(t, "body.tenant")})
+			h, err := n.handle("POST /x", &Use{Query: query(t, tt.query), Returns: tt.returns, Shard: reference(t, "body.tenant")})
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 				continue
