@@ -13,7 +13,11 @@ type fresh struct {
 	env     *sluice.Env
 	changed func(error) bool
 	again   func() (sluice.Handler, error)
-	making  sync.Mutex
+	// writes, if not nil, tells whether an error says that the statement writes, which learn is told: it is run as a write
+	// from then on.
+	writes func(error) bool
+	learn  func()
+	making sync.Mutex // held while again and learn are called
 }
 
 func newFresh(h sluice.Handler, env *sluice.Env, changed func(error) bool, again func() (sluice.Handler, error)) *fresh {
@@ -26,27 +30,34 @@ func newFresh(h sluice.Handler, env *sluice.Env, changed func(error) bool, again
 func (f *fresh) Serve(x *sluice.Exchange) error {
 	h := f.current.Load()
 	err := (*h).Serve(x)
-	if err == nil || !f.isChanged(err) {
+	if err == nil {
+		return nil
+	}
+	learn := f.says(f.writes, err)
+	if !learn && !f.says(f.changed, err) {
 		return err
 	}
-	if h = f.remake(h); h == nil {
+	if h = f.remake(h, learn); h == nil {
 		return err
 	}
 	return (*h).Serve(x)
 }
 
-// isChanged tells whether an error says that the tables have changed.
-func (f *fresh) isChanged(err error) bool {
+// says tells whether an error says what is asked, which may be nil.
+func (f *fresh) says(what func(error) bool, err error) bool {
 	known, ok := err.(*sluice.Error)
-	return ok && known.Err != nil && f.changed(known.Err)
+	return ok && known.Err != nil && what != nil && what(known.Err)
 }
 
 // remake replaces a handler; another exchange may have done so already. It gives nil when there can be no other.
-func (f *fresh) remake(old *sluice.Handler) *sluice.Handler {
+func (f *fresh) remake(old *sluice.Handler, learn bool) *sluice.Handler {
 	f.making.Lock()
 	defer f.making.Unlock()
 	if now := f.current.Load(); now != old {
 		return now
+	}
+	if learn {
+		f.learn()
 	}
 	h, err := f.again()
 	if err != nil {

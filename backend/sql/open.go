@@ -202,7 +202,7 @@ func (b *backend) reach(env *sluice.Env, s *shard, ready func()) {
 	}
 	b.mu.Unlock()
 	for _, f := range all {
-		f.remake(f.current.Load())
+		f.remake(f.current.Load(), false)
 	}
 	ready()
 }
@@ -220,7 +220,7 @@ func (b *backend) follow(env *sluice.Env, f *fresh) {
 				delete(b.followers, f)
 			})
 			if s.isReached() { // meanwhile
-				f.remake(f.current.Load())
+				f.remake(f.current.Load(), false)
 			}
 			return
 		}
