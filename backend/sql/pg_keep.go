@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ func (p *pg) tables(ctx context.Context) (names []string, err error) {
 		names, err = c.UserTables(ctx)
 		return err
 	})
-	return names, err
+	return slices.DeleteFunc(names, ownTable), err
 }
 
 func (p *pg) holds(ctx context.Context, table string) (bool, error) {

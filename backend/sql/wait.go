@@ -37,6 +37,16 @@ func newProgress() progress {
 // isReached tells whether statements can be checked on the database.
 func (s *shard) isReached() bool { return s.usable.Load() }
 
+// isSettled tells whether a shard could be used since the node started, or never will.
+func (p *progress) isSettled() bool {
+	select {
+	case <-p.settled:
+		return true
+	default:
+		return false
+	}
+}
+
 // passing notes a failure that passes.
 func (p *progress) passing(err error) {
 	if p.why.Swap(&err) == nil {
