@@ -12,6 +12,7 @@ import (
 	"github.com/sluiceapi/sluice/policy/cors"
 	"github.com/sluiceapi/sluice/policy/headers"
 	"github.com/sluiceapi/sluice/policy/ipfilter"
+	"github.com/sluiceapi/sluice/policy/ratelimit"
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
@@ -24,6 +25,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		cors.Kind,
 		headers.Kind,
 		ipfilter.Kind,
+		ratelimit.Kind,
 		timeout.Kind,
 
 		function.Kind(functions...),
