@@ -272,8 +272,8 @@ rate limits: 4 nodes with 55, 25, 15 and 5 %% of the traffic, one redis, %d/s wi
   demand  requests  let through  one bucket  beside it  above it  calls of redis  p50      p99
 `, limitRate, limitBurst)
 	for _, r := range t.even {
-		fmt.Printf("  %-6s  %-8d  %-11d  %-10d  %+-8.2f%%  %-8.0f  %-14.2f  %-7s  %s\n", fmt.Sprintf("%g x", r.demand), len(r.shots), r.admitted,
-			r.central, 100*r.difference(), r.excess, float64(r.calls)/float64(len(r.shots)), milliseconds(quantileOf(r.shots, 0.5)), milliseconds(quantileOf(r.shots, 0.99)))
+		fmt.Printf("  %-6s  %-8d  %-11d  %-10d  %-9s  %-8.0f  %-14.2f  %-7s  %s\n", fmt.Sprintf("%g x", r.demand), len(r.shots), r.admitted,
+			r.central, fmt.Sprintf("%+.2f %%", 100*r.difference()), r.excess, float64(r.calls)/float64(len(r.shots)), milliseconds(quantileOf(r.shots, 0.5)), milliseconds(quantileOf(r.shots, 0.99)))
 	}
 	for _, f := range t.faults {
 		fmt.Printf("redis %s, with 1.2 times the limit\n", f.name)
