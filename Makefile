@@ -56,6 +56,10 @@ prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 prove-slow: ## 500 slow connections of each sort do not stop ordinary clients
 	go run ./prove slow
 
+.PHONY: prove-limits
+prove-limits: ## 4 nodes and a Redis let through what one bucket would; Redis killed and stopped
+	go run ./prove limits
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy

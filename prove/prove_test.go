@@ -134,3 +134,40 @@ func TestRising(t *testing.T) {
 		t.Error("a 503 passes")
 	}
 }
+
+func TestBucket(t *testing.T) {
+	t.Parallel()
+	b := bucket{rate: 10, size: 2}
+	at := func(ms int, status int) shot {
+		d := time.Duration(ms) * time.Millisecond
+		return shot{sent: d, got: d + time.Millisecond, status: status}
+	}
+	exact := []shot{at(0, 200), at(1, 200), at(2, 429), at(100, 200), at(101, 429), at(500, 200), at(501, 200)}
+	if n, excess := b.central(exact), b.excess(exact); n != admitted(exact) || excess != 0 {
+		t.Errorf("%d are let through, and %v too many; want %d and none", n, excess, admitted(exact))
+	}
+	tooMany := []shot{at(0, 200), at(1, 200), at(2, 200), at(100, 200), at(101, 200)}
+	if excess := b.excess(tooMany); excess < 1.9 || excess > 2 {
+		t.Errorf("%v are too many, want about 2", excess)
+	}
+}
+
+func TestArrivals(t *testing.T) {
+	t.Parallel()
+	shares := []float64{0.55, 0.25, 0.15, 0.05}
+	all, nodes := arrivals(1000, 10*time.Second, shares), make([]float64, 4)
+	for i, a := range all {
+		nodes[a.node]++
+		if a.at > 10*time.Second || i > 0 && a.at < all[i-1].at {
+			t.Fatalf("arrival %d is at %s", i, a.at)
+		}
+	}
+	if n := len(all); n < 9500 || n > 10500 {
+		t.Errorf("%d arrivals, want about 10,000", n)
+	}
+	for i, share := range shares {
+		if got := nodes[i] / float64(len(all)); got < share-0.02 || got > share+0.02 {
+			t.Errorf("node %d has %.3f of all, want %.2f", i, got, share)
+		}
+	}
+}
