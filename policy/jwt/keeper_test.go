@@ -301,7 +301,7 @@ func TestStalledIssuer(t *testing.T) {
 		token := stranger(t, s, fmt.Sprint(i))
 		running.Go(func() {
 			x := exchange(token)
-			x.Deadline = time.Now().Add(2 * time.Second)
+			x.Deadline = time.Now().Add(4 * time.Second)
 			if _, got := h.claims(x, []byte(token)); got != refusedUnknownKey {
 				t.Errorf("%q", got)
 			}
