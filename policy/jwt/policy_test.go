@@ -1,6 +1,8 @@
 package jwt
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +157,41 @@ func TestCacheHoldsNoVerdicts(t *testing.T) {
 	other.rules = newRules(config(func(c *Config) { c.Audience = []string{"users"} }))
 	if got := why(&other, k.Token(good(nil))); got != refusedAudience {
 		t.Errorf("a block for another audience: %q", got)
+	}
+}
+
+// A token that is bound to a key is of no use to who cannot prove to have it.
+func TestBoundTokens(t *testing.T) {
+	t.Parallel()
+	k := keyOf(t, "HS256")
+	h := policy(t, environment(t, nil, nil), secretConfig(t, "HS256"))
+	peer, other := &x509.Certificate{Raw: []byte("certificate")}, &x509.Certificate{Raw: []byte("another")}
+	sum := sha256.Sum256(peer.Raw)
+	thumbprint := issuer.Encode(sum[:])
+	for _, c := range []struct {
+		cnf  any
+		peer *x509.Certificate
+		want refusal
+	}{
+		{map[string]any{"x5t#S256": thumbprint}, peer, ""},
+		{map[string]any{"x5t#S256": thumbprint}, other, refusedBound},
+		{map[string]any{"x5t#S256": thumbprint}, nil, refusedBound},
+		{map[string]any{"x5t#S256": thumbprint, "jkt": "a"}, peer, refusedBound},
+		{map[string]any{"jkt": thumbprint}, peer, refusedBound},
+		{map[string]any{}, peer, refusedBound},
+		{map[string]any{"x5t#S256": thumbprint[:20]}, peer, refusedClaim},
+		{map[string]any{"x5t#S256": 7}, peer, refusedClaim},
+		{"a", peer, refusedClaim},
+		{[]string{}, peer, refusedClaim},
+	} {
+		token := k.Token(good(func(claims map[string]any) { claims["cnf"] = c.cnf }))
+		for range 2 {
+			x := exchange(token)
+			x.Request.Peer = c.peer
+			if _, got := h.claims(x, []byte(token)); got != c.want {
+				t.Errorf("cnf %v with %v: %q, want %q", c.cnf, c.peer, got, c.want)
+			}
+		}
 	}
 }
 
