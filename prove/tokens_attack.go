@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -158,7 +157,7 @@ func exponentThree() (*rsa.PrivateKey, error) {
 			continue
 		}
 		cube := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: k.N, E: 3}, D: d, Primes: k.Primes}
-		return cube, errors.Join(cube.Validate())
+		return cube, cube.Validate()
 	}
 }
 
@@ -195,7 +194,7 @@ func (t *tokensTrial) print() {
 		count += len(names)
 	}
 	fmt.Printf("\nalgorithms taken: %d of %d: %s\n", len(t.passed), len(issuer.Algorithms()), strings.Join(t.passed, " "))
-	fmt.Printf("forged tokens refused: %d, all with 401 and the same words; the log says why:\n", count)
+	fmt.Printf("forged tokens refused: %d, with 401 and the same words, but for what is no HTTP; the log says why:\n", count)
 	reasons := make([]string, 0, len(t.refused))
 	for why := range t.refused {
 		reasons = append(reasons, why)

@@ -160,6 +160,35 @@ func TestCacheHoldsNoVerdicts(t *testing.T) {
 	}
 }
 
+// A token is verified once in five minutes, and a bad one too.
+func TestTokensAreVerifiedOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	h := policy(t, environment(t, clock.time, nil), secretConfig(t, "HS256"))
+	token := keyOf(t, "HS256").Token(good(nil))
+	for _, want := range []int64{1, 2} {
+		for range 10 {
+			if got := why(h, token); got != "" {
+				t.Fatalf("%q", got)
+			}
+			clock.move(29 * time.Second)
+		}
+		if n := h.verifier.counts.verified.Load(); n != want {
+			t.Errorf("verified %d times, want %d", n, want)
+		}
+		clock.move(10 * time.Second)
+	}
+	bad := forged(keyOf(t, "HS256"))
+	hashes, set := h.verifier.failures.hashes([]byte(bad)), h.verifier.keys.set()
+	known := func() bool { return h.verifier.failures.why(hashes, set, clock.time().UnixNano()) != "" }
+	if known() || why(h, bad) != refusedSignature || !known() {
+		t.Error("a bad token is not remembered")
+	}
+	if clock.move(maxKept); known() {
+		t.Error("a bad token is remembered for ever")
+	}
+}
+
 // A token that is bound to a key is of no use to who cannot prove to have it.
 func TestBoundTokens(t *testing.T) {
 	t.Parallel()
