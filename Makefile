@@ -59,6 +59,9 @@ prove-slow: ## 500 slow connections of each sort do not stop ordinary clients
 .PHONY: prove-limits
 prove-limits: ## 4 nodes and a Redis let through what one bucket would; Redis killed and stopped
 	go run ./prove limits
+.PHONY: prove-tokens
+prove-tokens: ## No forged token is taken and no good one refused, whatever happens to the issuer
+	go run ./prove tokens
 
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http

@@ -119,6 +119,36 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+func TestFloodVerdict(t *testing.T) {
+	t.Parallel()
+	for fetches, ok := range map[int]bool{0: false, 1: true, 11: true, 12: false} {
+		f := floodCounts{span: 10*time.Second + time.Millisecond, fetches: fetches}
+		if err := f.verdict(); (err == nil) != ok {
+			t.Errorf("%d fetches: %v", fetches, err)
+		}
+	}
+	if (&floodCounts{span: time.Second, fetches: 1, late: time.Minute}).verdict() == nil {
+		t.Error("a key that is taken after a minute passes")
+	}
+}
+
+func TestProblem(t *testing.T) {
+	t.Parallel()
+	if a, b := problem([]byte(`{"status":401,"request_id":"a"}`)), problem([]byte(`{"status":401,"request_id":"b"}`)); a != b || a == "" {
+		t.Errorf("%s and %s differ", a, b)
+	}
+	if problem([]byte(`{"detail":"x"}`)) == problem([]byte(`{"detail":"y"}`)) {
+		t.Error("what clients are told is left out")
+	}
+}
+
+func TestExponentThree(t *testing.T) {
+	t.Parallel()
+	if k, err := exponentThree(); err != nil || k.E != 3 {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRising(t *testing.T) {
 	t.Parallel()
 	check := rising()
