@@ -46,8 +46,8 @@ type Config struct {
 	SPIFFE []string `yaml:"spiffe"`
 	// DNS names that are let in. *.example.org is any name with one label more.
 	DNS []string `yaml:"dns"`
-	// Subjects that are let in, whole and as RFC 4514 writes them: CN=billing,OU=Services,O=Example. The last part of
-	// what is in the certificate comes first, and a comma in a value is written \, there.
+	// Subjects that are let in, whole and as RFC 4514 writes them, which is how openssl x509 -noout -subject -nameopt
+	// RFC2253 prints them: CN=billing,OU=Services,O=Example. A comma within a value is written \, there.
 	Subjects []string `yaml:"subjects"`
 	// Take the certificate from the fields Client-Cert and Client-Cert-Chain (RFC 9440), where a proxy that is named
 	// under trusted_proxies ends TLS. From such a proxy only what is in the fields counts; its own certificate is not
