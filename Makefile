@@ -56,6 +56,10 @@ prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 prove-slow: ## 500 slow connections of each sort do not stop ordinary clients
 	go run ./prove slow
 
+.PHONY: prove-tokens
+prove-tokens: ## No forged token is taken and no good one refused, whatever happens to the issuer
+	go run ./prove tokens
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy

@@ -1,5 +1,6 @@
-// Program prove holds Sluice to two claims from outside, as clients see it: that no request fails while its config is
-// reloaded or its process stopped, and that slow connections do not stop ordinary clients. It works in a temporary
+// Program prove holds Sluice to its claims from outside, as clients see it: that no request fails while its config is
+// reloaded or its process stopped, that slow connections do not stop ordinary clients, and that nobody comes in with a
+// token that is not good. It works in a temporary
 // folder and on free loopback ports, takes down all it set up when it ends, prints its figures last, and fails when a
 // claim does not hold.
 package main
@@ -27,6 +28,7 @@ func claims() []claim {
 	return []claim{
 		{"reload", "1,000 reloads, and 20 stops, under load: no request fails", reload},
 		{"slow", "500 slow connections of each sort are cut off and do not stop ordinary clients", slow},
+		{"tokens", "no forged token is taken and no good one refused, while keys rotate, floods run and the issuer is away", tokens},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/sluiceapi/sluice/policy/cors"
 	"github.com/sluiceapi/sluice/policy/headers"
 	"github.com/sluiceapi/sluice/policy/ipfilter"
+	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
@@ -26,6 +27,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		cors.Kind,
 		headers.Kind,
 		ipfilter.Kind,
+		jwt.Kind,
 		timeout.Kind,
 
 		function.Kind(functions...),
