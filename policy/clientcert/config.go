@@ -50,8 +50,9 @@ type Config struct {
 	// RFC2253 prints them: CN=billing,OU=Services,O=Example. A comma within a value is written \, there.
 	Subjects []string `yaml:"subjects"`
 	// Take the certificate from the fields Client-Cert and Client-Cert-Chain (RFC 9440), where a proxy that is named
-	// under trusted_proxies ends TLS. From such a proxy only what is in the fields counts; its own certificate is not
-	// the caller's. It needs ca or trust_domains, since the proxy is not asked what it has verified.
+	// under trusted_proxies ends TLS. From such a proxy only what is in the fields counts, also for tokens that are bound
+	// to a certificate; its own is not the caller's. It needs ca or trust_domains, since the proxy is not asked what it
+	// has verified.
 	Forwarded bool `yaml:"forwarded"`
 	// Who is said to vouch for the caller, instead of the trust domain or the authority's name. It keeps callers the
 	// same where authorities change their names.

@@ -69,6 +69,9 @@ func TestForwarded(t *testing.T) {
 				if err := h.Serve(x); err != nil {
 					return codeOf(err)
 				}
+				if name := nameText(x.Request.Peer.RawSubject); name != x.Caller.Subject {
+					t.Errorf("the certificate behind the policy is that of %s", name)
+				}
 				return x.Caller.Subject
 			}
 			for range 2 { // as decided, and as remembered
