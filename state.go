@@ -60,6 +60,10 @@ type Values interface {
 	AddValue(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error)
 	// DeleteValues removes what is under the keys.
 	DeleteValues(ctx context.Context, keys ...string) error
+	// Next raises the number that stands in decimal as the value under a key by one, and returns it. Where there is no
+	// value it starts with the store's time in microseconds since 1970: a store that was emptied goes on above all
+	// numbers that it gave before. The value is kept for ttl from then on.
+	Next(ctx context.Context, key string, ttl time.Duration) (uint64, error)
 }
 
 // Notices are short messages to all nodes, the sender's too. They may be lost, and then a listener is told so.
