@@ -46,13 +46,14 @@ var house = []rule{
 	{pkg: "backend/*", ours: []string{"."}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "standard", ours: []string{".", "policy/*", "backend/*"}, why: "it is the list of kinds and nothing else"},
 	{pkg: "cases", ours: []string{".", "build", "config", "observe", "server"}, others: []string{"golang.org/x/tools"}, why: "it serves a config as the command does, with kinds that it is given"},
-	{pkg: "command", ours: []string{".", "admin", "build", "cases", "config", "observe", "server"}, others: []string{"github.com/spf13/cobra", "github.com/fsnotify/fsnotify", "github.com/schollz/progressbar", "golang.org/x/term"}, why: "it joins everything but the kinds, which its caller gives it"},
+	{pkg: "command", ours: []string{".", "admin", "build", "cases", "config", "observe", "server", "state/redis"}, others: []string{"github.com/spf13/cobra", "github.com/fsnotify/fsnotify", "github.com/schollz/progressbar", "golang.org/x/term"}, why: "it joins everything but the kinds, which its caller gives it"},
 	{pkg: "cmd/sluice", ours: []string{".", "command", "standard"}, why: "it gives the command the stock kinds"},
+	{pkg: "sluicetest/servers", others: []string{"github.com/jackc/pgx"}, why: "it starts servers, and knows nothing of what uses them"},
 	{pkg: "sluicetest", ours: []string{".", "build", "config", "server"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
 	{pkg: "examples/*", ours: []string{".", "command", "standard", "backend/function"}, why: "an example uses what a user's program would"},
-	{pkg: "tour", others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
-	{pkg: "prove", others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
-	{pkg: "bench", others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite"}, why: "it measures programs from outside"},
+	{pkg: "tour", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "prove", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "bench", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite"}, why: "it measures programs from outside"},
 }
 
 type listed struct {

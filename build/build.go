@@ -27,7 +27,8 @@ type Options struct {
 	// Admin makes the handler of the admin listener, with guard around what only some may see; nil when nothing
 	// listens there.
 	Admin func(guard sluice.Policy) sluice.Handler
-	// OpenRedis opens what nodes share in Redis; nil keeps it in memory, whatever the config says.
+	// OpenRedis opens what nodes share in Redis, or only checks the config where Env.Dry is set; nil keeps it in memory,
+	// whatever the config says.
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
 	// Hold is sluice.Env.Hold; it may be nil.
 	Hold func(what string) (ready func())
@@ -107,11 +108,11 @@ func (m *maker) env(name string) *sluice.Env {
 	env := &sluice.Env{
 		Name: name, Log: m.opts.Log.With("block", name), Metrics: m.opts.Metrics, Now: m.opts.Now, Keys: m.keys,
 		Dry: m.opts.Dry, MaxBody: int64(m.file.Listen.Limits.MaxBuffered), Progress: m.opts.Progress,
-		Hold: m.opts.Hold,
+		Hold: m.opts.Hold, Nodes: m.file.Nodes,
 	}
 	env.Shared = m.share(env)
 	if m.shared != nil {
-		env.State = m.shared.state
+		env.State, env.Local = m.shared.state, m.shared.local
 	}
 	if bound, ok := m.opts.Metrics.(boundMetrics); ok {
 		env.Metrics = bound.Within(env)

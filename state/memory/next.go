@@ -2,23 +2,25 @@ package memory
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/sluiceapi/sluice"
 )
 
 // Next raises the number under a key.
 func (s *State) Next(_ context.Context, key string, ttl time.Duration) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	now := s.now()
+	s.values.mu.Lock()
+	defer s.values.mu.Unlock()
 	n := uint64(now.UnixMicro())
-	if old := s.values[key]; old.ends.After(now) {
-		last, err := strconv.ParseUint(string(old.bytes), 10, 64)
+	if old, ok := s.values.held[key]; ok && old.ends.After(now) {
+		last, err := strconv.ParseUint(string(old.bytes), 10, 63)
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("the next of a value that is no number: %w", sluice.ErrStore)
 		}
 		n = last + 1
 	}
-	s.values[key] = value{strconv.AppendUint(nil, n, 10), now.Add(ttl)}
-	return n, nil
+	return n, s.values.put(key, value{strconv.AppendUint(nil, n, 10), now.Add(ttl)}, now)
 }
