@@ -38,6 +38,20 @@ func (c *cache) lead(x *sluice.Exchange, p place, why reason, f *flight) error {
 }
 
 func (c *cache) leadOn(x *sluice.Exchange, p place, why reason, f *flight) error {
+	// Another flight may have landed between the look into memory and the start of this one.
+	now := c.now()
+	switch e := c.pool.get(p.at); {
+	case e == nil:
+	case e.sort == varied:
+		f.settle(again, nil, nil)
+		return c.rejoin(x, c.vary(x, p, e.names))
+	case e.sort == answered:
+		if v, _ := c.judge(x, e, false, now); v != forward {
+			f.settle(kept, e, nil)
+			c.series.hits.Add(1)
+			return c.answer(x, e, now, fromMemory)
+		}
+	}
 	if !c.state.Shared() {
 		return c.fetchFor(x, why, &fill{c: c, place: p, flight: f})
 	}
@@ -57,7 +71,7 @@ func (c *cache) leadOn(x *sluice.Exchange, p place, why reason, f *flight) error
 	}
 	f.settle(kept, o.entry, nil)
 	c.series.hits.Add(1)
-	now := c.now()
+	now = c.now()
 	if now.UnixNano() >= o.entry.fresh {
 		c.refresh(x, p, o.entry)
 	}
