@@ -20,6 +20,8 @@ type store struct {
 	sluice.State
 	away, deaf atomic.Bool
 	asked      atomic.Int64
+	// read is called between the reading of values and its end.
+	read atomic.Pointer[func()]
 }
 
 func newStore() *store { return &store{State: memory.New(time.Now)} }
@@ -38,7 +40,11 @@ func (s *store) Values(ctx context.Context, keys ...string) ([][]byte, error) {
 	if err := s.fault(); err != nil {
 		return nil, err
 	}
-	return s.State.Values(ctx, keys...)
+	values, err := s.State.Values(ctx, keys...)
+	if read := s.read.Swap(nil); read != nil {
+		(*read)()
+	}
+	return values, err
 }
 
 func (s *store) SetValue(ctx context.Context, key string, value []byte, ttl time.Duration) error {
@@ -150,6 +156,31 @@ func TestPurgeBetweenReadAndSettle(t *testing.T) {
 	}
 	if err := a.Settle(ctx, stamps, time.Hour); err == nil && a.Confirm(ctx, stamps, 0) == Current {
 		t.Error("it is kept under the generation that the purge began")
+	}
+}
+
+// What is read from the store while a purge goes on may be what was there before it.
+func TestPurgeOvertakesReading(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	a, b := node(t, s), node(t, s)
+	stamps := stamped(t, a, "x")
+	if v := a.Confirm(ctx, stamps, 0); v != Current {
+		t.Fatal(v)
+	}
+	a.drop([]string{"x"}) // so that it is read again
+	purge := func() {
+		if _, err := b.Purge(ctx, []string{"x"}, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	s.read.Store(&purge)
+	found, err := a.load(ctx, []*Tag{stamps[1].tag})
+	if err != nil || found != nil {
+		t.Errorf("%v, %v of a reading that a purge has overtaken", found, err)
+	}
+	if v := a.Confirm(ctx, stamps, 0); v != Purged {
+		t.Errorf("%v after the purge", v)
 	}
 }
 
