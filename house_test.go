@@ -40,20 +40,25 @@ var house = []rule{
 	{pkg: "tag", ours: []string{"."}, why: "it is what a purge ends on all nodes, for the policies that keep and that purge"},
 	{pkg: "policy/cache", ours: []string{".", "tag"}, others: []string{"github.com/maypok86/otter"}, why: "a kind stands alone, but for what it has in common with invalidate"},
 	{pkg: "policy/invalidate", ours: []string{".", "tag"}, why: "a kind stands alone, but for what it has in common with cache"},
+	{pkg: "policy/jwt", ours: []string{"."}, others: []string{"github.com/maypok86/otter"}, why: "it verifies tokens, and the cache of verified ones is what it needs of others"},
 	{pkg: "policy/*", ours: []string{"."}, others: []string{"github.com/klauspost/compress"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "backend/sql/sqlite", others: []string{"github.com/ncruces", "github.com/pressly/goose", "golang.org/x/sys"}, why: "it runs statements and knows nothing of exchanges"},
-	{pkg: "backend/sql", ours: []string{".", "backend/sql/*"}, why: "databases are reached through its own packages only"},
+	{pkg: "backend/sql/postgres/pool", why: "it lends connections, and knows nothing of what is sent on them"},
+	{pkg: "backend/sql/postgres/cluster", ours: []string{".", "backend/sql/postgres", "backend/sql/postgres/pool"}, others: []string{"github.com/jackc/pgx/v5"}, why: "it chooses servers, and knows nothing of statements"},
+	{pkg: "backend/sql/postgres", ours: []string{".", "backend/sql/postgres/*"}, others: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose", "golang.org/x/sys"}, why: "it binds an exchange's values straight into messages, and knows nothing else of exchanges"},
+	{pkg: "backend/sql", ours: []string{".", "backend/sql/*", "shard"}, why: "databases are reached through its own packages only"},
 	{pkg: "backend/*", ours: []string{"."}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "standard", ours: []string{".", "policy/*", "backend/*"}, why: "it is the list of kinds and nothing else"},
 	{pkg: "cases", ours: []string{".", "build", "config", "observe", "server"}, others: []string{"golang.org/x/tools"}, why: "it serves a config as the command does, with kinds that it is given"},
 	{pkg: "command", ours: []string{".", "admin", "build", "cases", "config", "observe", "server", "state/redis"}, others: []string{"github.com/spf13/cobra", "github.com/fsnotify/fsnotify", "github.com/schollz/progressbar", "golang.org/x/term"}, why: "it joins everything but the kinds, which its caller gives it"},
 	{pkg: "cmd/sluice", ours: []string{".", "command", "standard"}, why: "it gives the command the stock kinds"},
 	{pkg: "sluicetest/servers", others: []string{"github.com/jackc/pgx"}, why: "it starts servers, and knows nothing of what uses them"},
+	{pkg: "sluicetest/issuer", why: "programs outside use it too, so it knows nothing of Sluice"},
 	{pkg: "sluicetest", ours: []string{".", "build", "config", "server"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
 	{pkg: "examples/*", ours: []string{".", "command", "standard", "backend/function"}, why: "an example uses what a user's program would"},
-	{pkg: "tour", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
-	{pkg: "prove", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
-	{pkg: "bench", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite"}, why: "it measures programs from outside"},
+	{pkg: "tour", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "prove", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "bench", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite"}, why: "it measures programs from outside"},
 }
 
 type listed struct {
@@ -134,10 +139,10 @@ var serverTypes = []string{"http.Handler", "http.HandlerFunc", "http.ResponseWri
 	"http.Flusher", "http.ResponseController", "http.ListenAndServe", "http.Serve", "http.Pusher"}
 
 // TestEngine holds that only server knows which engine runs: net/http's server types stand in server, and in the
-// adapter of backend/function, which takes a user's http.Handler.
+// adapter of backend/function, which takes a user's http.Handler. Servers that tests and programs ask stand outside.
 func TestEngine(t *testing.T) {
 	t.Parallel()
-	allowed := []string{"server", "backend/function", "bench", "prove", "tour", "examples/*"}
+	allowed := []string{"server", "backend/function", "sluicetest/issuer", "bench", "prove", "tour", "examples/*"}
 	for _, p := range packages(t) {
 		name := room(p.ImportPath)
 		if slices.ContainsFunc(allowed, func(a string) bool { return fits(name, a) }) {

@@ -1,6 +1,12 @@
 package sluice
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
+
+// SeenFor is for how long it is known what a caller has seen: no source of data may be further behind than that.
+const SeenFor = 30 * time.Second
 
 // Version is how far one source of data has come: a shard's servers, or what nodes share of a cache.
 type Version struct {

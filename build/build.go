@@ -175,7 +175,8 @@ func (m *maker) open() *Node {
 		return node
 	}
 	around := m.openPolicies(node, m.everyRequest, nil)
-	inner := m.opts.Observe(node.endpoints, fold(around, routes))
+	known := &seen{next: fold(around, routes), keys: m.keys, now: m.opts.Now}
+	inner := m.opts.Observe(node.endpoints, known)
 	node.handler = &front{trusted: m.file.TrustedProxies, next: inner}
 	nothing := sluice.HandlerFunc(func(*sluice.Exchange) error { return nil })
 	node.refused = &front{trusted: m.file.TrustedProxies, next: m.opts.Observe(node.endpoints, nothing)}

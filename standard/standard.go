@@ -14,6 +14,7 @@ import (
 	"github.com/sluiceapi/sluice/policy/headers"
 	"github.com/sluiceapi/sluice/policy/invalidate"
 	"github.com/sluiceapi/sluice/policy/ipfilter"
+	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
@@ -28,6 +29,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		headers.Kind,
 		invalidate.Kind,
 		ipfilter.Kind,
+		jwt.Kind,
 		timeout.Kind,
 
 		function.Kind(functions...),

@@ -21,7 +21,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"readers: 1", "query: SELECT 1\n      returns: \"\"", "endpoints.e.sql.returns: "},
 		{"readers: 1", "query: SELECT 1 AS id\n      page:\n        keyset: [id]\n        size: 0", "endpoints.e.sql.page.size: 0 is below 1; want at least 1"},
 		{"readers: 1", "query: SELECT 1 AS id\n      page:\n        keyset: []", "endpoints.e.sql.page.keyset: "},
-		{"readers: 1", "query:\n        sqlite: SELECT 1", "endpoints.e.sql.query: "},
+		{"readers: 1", "query:\n        mysql: SELECT 1", "endpoints.e.sql.query.mysql: unknown key"},
 		{"readers: 1", "query: \"\"", "endpoints.e.sql: there is no statement; want query or tx"},
 		{"readers: 1", "tx:\n        - query: \"\"", "endpoints.e.sql.tx[0].query: "},
 		{"readers: 1", "tx:\n        - query: SELECT 1\n          expect:\n            rows: 1\n            else: 499", "endpoints.e.sql.tx[0].expect.else: 499 "},

@@ -5,19 +5,19 @@ import (
 	"sync/atomic"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
 // fresh serves with a handler, and makes it anew when another process has changed the tables below it.
 type fresh struct {
 	current atomic.Pointer[sluice.Handler]
 	env     *sluice.Env
+	changed func(error) bool
 	again   func() (sluice.Handler, error)
 	making  sync.Mutex
 }
 
-func newFresh(h sluice.Handler, env *sluice.Env, again func() (sluice.Handler, error)) *fresh {
-	f := &fresh{env: env, again: again}
+func newFresh(h sluice.Handler, env *sluice.Env, changed func(error) bool, again func() (sluice.Handler, error)) *fresh {
+	f := &fresh{env: env, changed: changed, again: again}
 	f.current.Store(&h)
 	return f
 }
@@ -26,7 +26,7 @@ func newFresh(h sluice.Handler, env *sluice.Env, again func() (sluice.Handler, e
 func (f *fresh) Serve(x *sluice.Exchange) error {
 	h := f.current.Load()
 	err := (*h).Serve(x)
-	if err == nil || !changed(err) {
+	if err == nil || !f.isChanged(err) {
 		return err
 	}
 	if h = f.remake(h); h == nil {
@@ -35,10 +35,10 @@ func (f *fresh) Serve(x *sluice.Exchange) error {
 	return (*h).Serve(x)
 }
 
-// changed tells whether an error says that the tables have changed.
-func changed(err error) bool {
+// isChanged tells whether an error says that the tables have changed.
+func (f *fresh) isChanged(err error) bool {
 	known, ok := err.(*sluice.Error)
-	return ok && known.Err != nil && sqlite.IsChanged(known.Err)
+	return ok && known.Err != nil && f.changed(known.Err)
 }
 
 // remake replaces a handler; another exchange may have done so already. It gives nil when there can be no other.

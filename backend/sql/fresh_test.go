@@ -23,7 +23,7 @@ func TestTablesChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	alter := func(sql string) {
-		err := other.opened.Backend.(*backend).db.Write(context.Background(), func(c *sqlite.Conn) error { return c.Script(sql, nil) })
+		err := other.file().Write(context.Background(), func(c *sqlite.Conn) error { return c.Script(sql, nil) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,31 +1,41 @@
 package sql
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
 // Handle compiles and checks the statements of an endpoint and picks what runs them.
 func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Handler, error) {
-	h, err := b.handle(env, ep, use)
-	if errors.Is(err, errUnknown) {
-		env.Log.Warn("a statement is not checked: the database has no tables yet", "endpoint", ep.Name)
-		return sluice.HandlerFunc(func(*sluice.Exchange) error { return errUnknown }), nil
-	}
-	if err != nil {
+	if err := b.checkUse(ep, use); err != nil {
 		return nil, err
 	}
-	return newFresh(h, env, func() (sluice.Handler, error) { return b.handle(env, ep, use) }), nil
+	again := func() (sluice.Handler, error) { return b.handle(env, ep, use) }
+	h, err := again()
+	switch {
+	case errors.Is(err, errUnknown):
+		env.Log.Warn("a statement is not checked: the database has no tables yet", "endpoint", ep.Name)
+		return sluice.HandlerFunc(func(*sluice.Exchange) error { return errUnknown }), nil
+	case errors.Is(err, errUnreached):
+		h = sluice.HandlerFunc(func(*sluice.Exchange) error { return errLater })
+	case err != nil:
+		return nil, err
+	}
+	f := newFresh(h, env, b.dialect.changed, again)
+	b.follow(env, f)
+	return f, nil
 }
 
 func (b *backend) handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Handler, error) {
+	base := handler{backend: b, key: &use.Shard, want: use.consistency()}
+	if b.split != nil {
+		base.noKey = b.split.errNoKey(&use.Shard)
+	}
 	if len(use.TX) > 0 {
-		return b.handleTX(env, ep, use)
+		return base.handleTX(env, ep, use)
 	}
 	p, err := b.plan(ep, "query", &use.Query)
 	if err != nil {
@@ -34,31 +44,63 @@ func (b *backend) handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 	returns := use.Returns
 	if returns == "" {
 		returns = "many"
-		if len(p.stmt.Columns) == 0 {
+		if len(p.columns) == 0 {
 			returns = "count"
 		}
 	}
 	if err := p.check(returns); err != nil {
 		return nil, err
 	}
-	w := b.watch(env, ep, p.verb, p.stmt.SQL)
+	base.watch = b.watching(env, ep, p.verb, p.text)
 	switch {
+	case use.Scatter != nil && len(b.shards) > 1:
+		return base.handleScatter(env, ep, use, p, returns)
 	case use.Page != nil:
-		return b.handlePage(env, ep, use, p, w)
-	case !p.stmt.ReadOnly:
-		return newWrite(b, p, returns, w), nil
+		return base.handlePage(env, ep, use, p)
+	case !p.readOnly:
+		return newWrite(base, p, returns, ep.Int64Text), nil
 	case returns == "many":
-		return &list{backend: b, plan: p, watch: w}, nil
+		return &list{handler: base, plan: p}, nil
 	}
-	return &read{backend: b, plan: p, watch: w, answer: answers[returns]}, nil
+	return &read{handler: base, plan: p, answer: answers[returns], int64Text: ep.Int64Text}, nil
+}
+
+// consistency is how new the data of a read must be.
+type consistency uint8
+
+const (
+	session consistency = iota
+	eventual
+	strong
+)
+
+func (u *Use) consistency() consistency {
+	switch u.Consistency {
+	case "eventual":
+		return eventual
+	case "strong":
+		return strong
+	}
+	return session
+}
+
+// handler is what all handlers of the backend have.
+type handler struct {
+	*backend
+	watch watch
+	// key names the shard, and noKey is the answer to a request without it.
+	key   *sluice.Reference
+	noKey *sluice.Error
+	// want is how new the data of a read must be.
+	want consistency
 }
 
 // check refuses what a statement cannot return.
 func (p *plan) check(returns string) error {
-	switch n := len(p.stmt.Columns); {
+	switch n := len(p.columns); {
 	case returns != "count" && returns != "none" && n == 0:
 		return sluice.At("returns", fmt.Errorf("this %s gives no rows; want RETURNING in it, or returns: count or none", p.verb))
-	case returns == "count" && p.stmt.ReadOnly && n != 1:
+	case returns == "count" && p.readOnly && n != 1:
 		return sluice.At("returns", fmt.Errorf("count answers with the one number that a read gives, and this one gives %d columns; "+
 			"want SELECT count(*), or returns: many", n))
 	}
@@ -66,7 +108,7 @@ func (p *plan) check(returns string) error {
 }
 
 // answer makes the response of a statement that runs. What is left of it when it fails the error replaces.
-type answer func(p *plan, r *sqlite.Rows, x *sluice.Exchange) error
+type answer func(s *statement, r rows, x *sluice.Exchange, int64Text bool) error
 
 // answers are those that keep the whole response in memory.
 var answers = map[string]answer{"one": answerOne, "many": answerMany, "count": answerCount, "none": answerNone}
@@ -84,14 +126,14 @@ func setJSON(x *sluice.Exchange, body []byte) {
 	x.Response.Body.SetBuffer(body)
 }
 
-func answerOne(p *plan, r *sqlite.Rows, x *sluice.Exchange) error {
+func answerOne(_ *statement, r rows, x *sluice.Exchange, _ bool) error {
 	if !r.Step() {
 		if err := r.Err(); err != nil {
 			return err
 		}
 		return errNoRow
 	}
-	body := p.appendRow(x.Response.Body.Buffer(), r)
+	body := r.AppendRow(x.Response.Body.Buffer())
 	if r.Step() {
 		return errTooMany
 	}
@@ -102,13 +144,13 @@ func answerOne(p *plan, r *sqlite.Rows, x *sluice.Exchange) error {
 	return nil
 }
 
-func answerMany(p *plan, r *sqlite.Rows, x *sluice.Exchange) error {
+func answerMany(_ *statement, r rows, x *sluice.Exchange, _ bool) error {
 	body := append(x.Response.Body.Buffer(), '[')
 	for first := true; r.Step(); first = false {
 		if !first {
 			body = append(body, ',')
 		}
-		if body = p.appendRow(body, r); len(body) > maxAnswer {
+		if body = r.AppendRow(body); len(body) > maxAnswer {
 			return errLarge
 		}
 	}
@@ -119,30 +161,42 @@ func answerMany(p *plan, r *sqlite.Rows, x *sluice.Exchange) error {
 	return nil
 }
 
-func answerCount(p *plan, r *sqlite.Rows, x *sluice.Exchange) error {
-	var n int64
-	if p.stmt.ReadOnly {
-		if !r.Step() || r.Type(0) != sqlite.Integer {
-			return errors.Join(r.Err(), errNumber)
-		}
-		n = r.Int(0)
-	} else {
-		var err error
-		if n, err = r.Exec(); err != nil {
-			return err
+func answerCount(s *statement, r rows, x *sluice.Exchange, int64Text bool) error {
+	n, err := howMany(s, r)
+	if err != nil {
+		return err
+	}
+	setCount(x, n, int64Text)
+	return nil
+}
+
+// howMany is the number that a read gives, or of the rows that a write changed.
+func howMany(s *statement, r rows) (int64, error) {
+	if !s.readOnly {
+		return r.Exec()
+	}
+	if r.Step() {
+		if n, ok := r.Int(0); ok {
+			return n, nil
 		}
 	}
+	if err := r.Err(); err != nil {
+		return 0, err
+	}
+	return 0, errNumber
+}
+
+func setCount(x *sluice.Exchange, n int64, int64Text bool) {
 	body := append(x.Response.Body.Buffer(), `{"count":`...)
-	if p.int64Text {
+	if int64Text {
 		body = append(strconv.AppendInt(append(body, '"'), n, 10), '"')
 	} else {
 		body = strconv.AppendInt(body, n, 10)
 	}
 	setJSON(x, append(body, '}'))
-	return nil
 }
 
-func answerNone(_ *plan, r *sqlite.Rows, x *sluice.Exchange) error {
+func answerNone(_ *statement, r rows, x *sluice.Exchange, _ bool) error {
 	if _, err := r.Exec(); err != nil {
 		return err
 	}
@@ -152,38 +206,48 @@ func answerNone(_ *plan, r *sqlite.Rows, x *sluice.Exchange) error {
 
 // read answers with what a reading statement gives, kept whole in memory.
 type read struct {
-	*backend
+	handler
 	*plan
-	watch  watch
-	answer answer
+	answer    answer
+	int64Text bool
 }
 
 // Serve reads on a connection that it has to itself.
 func (h *read) Serve(x *sluice.Exchange) error {
 	call := h.watch.begin(x)
-	return call.end(h.read(x))
+	return call.end(h.reading(x, h))
 }
 
-func (h *read) read(x *sluice.Exchange) error {
-	c, err := h.acquire(x)
+func (h *read) readOn(x *sluice.Exchange, at int, c conn) error {
+	r, err := h.run(at, c, h.input(x))
 	if err != nil {
 		return err
 	}
-	defer h.db.Release(c)
-	r, err := h.rows(c, x)
+	defer r.Close()
+	return h.answer(h.statement, r, x, h.int64Text)
+}
+
+// reader answers from a connection that only reads.
+type reader interface {
+	readOn(x *sluice.Exchange, at int, c conn) error
+}
+
+// reading lends r a connection to the exchange's shard, and another one when the first died before it answered: a read
+// may run twice.
+func (h *handler) reading(x *sluice.Exchange, r reader) error {
+	at, err := h.place(x)
 	if err != nil {
 		return err
 	}
-	return h.answer(h.plan, r, x)
-}
-
-// acquire takes a reader for an exchange: what runs on it ends at the deadline, and when the client leaves.
-func (b *backend) acquire(x *sluice.Exchange) (*sqlite.Conn, error) {
-	c, err := b.db.Acquire(context.Background()) // it waits shortly at most, so the exchange need not make a context
-	if err != nil {
-		return nil, err
+	for again := false; ; again = true {
+		c, err := h.shards[at].read(x, h.want)
+		if err != nil {
+			return err
+		}
+		err = r.readOn(x, at, c)
+		c.release(err)
+		if err == nil || again || !h.dialect.dead(err) {
+			return err
+		}
 	}
-	c.SetDeadline(x.Deadline)
-	c.SetContexter(x)
-	return c, nil
 }

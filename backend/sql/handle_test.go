@@ -196,8 +196,7 @@ func TestFaultOfTables(t *testing.T) {
 	t.Parallel()
 	n := setup(t, nil)
 	h := n.must("GET /x", &Use{Query: query(t, "SELECT age FROM users WHERE id = $body.id")})
-	b := n.opened.Backend.(*backend)
-	if err := b.db.Write(t.Context(), func(c *sqlite.Conn) error {
+	if err := n.file().Write(t.Context(), func(c *sqlite.Conn) error {
 		return c.Script("PRAGMA foreign_keys=OFF; DROP TABLE orders; CREATE TABLE u (id INTEGER PRIMARY KEY); DROP TABLE users; ALTER TABLE u RENAME TO users", nil)
 	}); err != nil {
 		t.Fatal(err)

@@ -6,105 +6,151 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
+	"strings"
+	"time"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
-// migrate applies what is pending.
-func (b *backend) migrate(ctx context.Context, env *sluice.Env, w *Where) error {
-	files, err := w.files()
+// migration is one file of a folder and its state.
+type migration struct {
+	Version  int64
+	Name     string
+	Applied  time.Time     // zero if it is not; known from Status
+	Duration time.Duration // what it took; known from Up and Down
+}
+
+// migrate applies what is pending on a shard.
+func (b *backend) migrate(ctx context.Context, env *sluice.Env, s *shard) error {
+	files, err := b.folder(string(b.where.MigrationFiles))
 	if err != nil {
-		return err
+		return sluice.At("migrations", err)
 	}
-	done, err := b.db.Migrations(files).Up(ctx)
+	done, err := s.migrations(files).Up(ctx)
 	if err != nil {
 		return sluice.At("migrations", err)
 	}
 	for _, m := range done {
 		if !env.Dry {
-			env.Log.Info("migration applied", "name", m.Name, "took", m.Duration.String())
+			env.Log.Info("migration applied", "shard", s.name, "name", m.Name, "took", m.Duration.String())
 		}
 	}
 	return nil
 }
 
-// files is the folder of the migrations.
-func (w *Where) files() (fs.FS, error) {
-	path := string(w.MigrationFiles)
-	if err := checkFolder(path); err != nil {
-		return nil, sluice.At("migrations", err)
-	}
-	return os.DirFS(path), nil
+// folder is one of .sql files, without those that are for another sort of database.
+type folder struct {
+	fs.FS
+	key string
 }
 
-func checkFolder(path string) error {
+// folder opens the folder at a path.
+func (b *backend) folder(path string) (folder, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no folder %s", path)
+		return folder{}, fmt.Errorf("there is no folder %s", path)
 	case err != nil:
-		return err
+		return folder{}, err
 	case !info.IsDir():
-		return fmt.Errorf("%s is no folder; want one of .sql files", path)
+		return folder{}, fmt.Errorf("%s is no folder; want one of .sql files", path)
 	}
-	return nil
+	return folder{os.DirFS(path), b.dialect.key}, nil
 }
 
-// Migrations lists all migrations. It does not make the file.
+// has tells whether a file is for this sort of database: one without the name of another before its ending.
+func (f folder) has(name string) bool {
+	stem := strings.TrimSuffix(strings.ToLower(name), ".sql")
+	for _, d := range []*dialect{sqliteDialect, postgresDialect} {
+		if d.key != f.key && path.Ext(stem) == "."+d.key {
+			return false
+		}
+	}
+	return true
+}
+
+// ReadDir lists the files that are for this sort of database.
+func (f folder) ReadDir(name string) ([]fs.DirEntry, error) {
+	all, err := fs.ReadDir(f.FS, name)
+	var own []fs.DirEntry
+	for _, e := range all {
+		if f.has(e.Name()) {
+			own = append(own, e)
+		}
+	}
+	return own, err
+}
+
+// Migrations lists all migrations, as the first database has them. It does not make a file.
 func (w *Where) Migrations(ctx context.Context) ([]sluice.Migration, error) {
-	db, err := w.openToAsk()
-	if err != nil {
-		return nil, err
-	}
-	return w.withMigrations(db, func(m *sqlite.Migrations) ([]sqlite.Migration, error) { return m.Status(ctx) })
+	return w.each(ctx, false, func(m migrations) ([]migration, error) { return m.Status(ctx) })
 }
 
-// MigrateUp applies all that are pending, and makes the file when it is not there.
+// MigrateUp applies all that are pending on every shard, and makes a file when it is not there.
 func (w *Where) MigrateUp(ctx context.Context) ([]sluice.Migration, error) {
-	db, err := w.openAlone()
-	if err != nil {
-		return nil, err
-	}
-	return w.withMigrations(db, func(m *sqlite.Migrations) ([]sqlite.Migration, error) { return m.Up(ctx) })
+	return w.each(ctx, true, func(m migrations) ([]migration, error) { return m.Up(ctx) })
 }
 
 // MigrateDown takes back the last one that was applied. A file that is not there has none.
 func (w *Where) MigrateDown(ctx context.Context) ([]sluice.Migration, error) {
-	db, err := w.openToAsk()
+	return w.each(ctx, false, func(m migrations) ([]migration, error) { return m.Down(ctx) })
+}
+
+// each calls f with the migrations of each database, one after the other, and gives what it gives for the first.
+func (w *Where) each(ctx context.Context, create bool, f func(migrations) ([]migration, error)) ([]sluice.Migration, error) {
+	if w.MigrationFiles == "" {
+		return nil, nil
+	}
+	var all []sluice.Migration
+	for i, d := range w.databases() {
+		found, err := w.one(ctx, d, create, f)
+		if err != nil {
+			if len(w.Shards) > 0 {
+				err = fmt.Errorf("shard %s: %w", d.name, err)
+			}
+			return all, sluice.At("migrations", err)
+		}
+		for _, m := range found {
+			if i == 0 {
+				all = append(all, sluice.Migration{Version: m.Version, Name: m.Name, Applied: m.Applied})
+			}
+		}
+	}
+	return all, nil
+}
+
+func (w *Where) one(ctx context.Context, d named, create bool, f func(migrations) ([]migration, error)) (_ []migration, err error) {
+	b := &backend{dialect: d.servers.dialect()}
+	files, err := b.folder(string(w.MigrationFiles))
 	if err != nil {
 		return nil, err
 	}
-	return w.withMigrations(db, func(m *sqlite.Migrations) ([]sqlite.Migration, error) { return m.Down(ctx) })
-}
-
-// openToAsk opens the file, or an empty database for the moment where there is no file.
-func (w *Where) openToAsk() (*sqlite.DB, error) {
-	if _, err := os.Stat(w.URL.Path); errors.Is(err, fs.ErrNotExist) {
-		return sqlite.OpenTemp(sqlite.Options{Readers: 1})
+	db, err := w.openToMigrate(ctx, d, create)
+	if err != nil {
+		return nil, err
 	}
-	return w.openAlone()
+	defer func() { err = errors.Join(err, db.close()) }()
+	return f(db.migrations(files))
 }
 
-func (w *Where) openAlone() (*sqlite.DB, error) {
+// openToMigrate opens a database outside of a node. A SQLite file that is not there is made only to be migrated; else an
+// empty one stands for it.
+func (w *Where) openToMigrate(ctx context.Context, d named, create bool) (keeper, error) {
+	path := d.servers.URL.Path
+	if path == "" {
+		return w.openServersToMigrate(ctx, d)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !create {
+		db, err := sqlite.OpenTemp(sqlite.Options{Readers: 1})
+		return newLite(db), err
+	}
 	o := w.options()
 	o.Readers = 1
-	db, err := sqlite.Open(w.URL.Path, o)
-	return db, sluice.At("url", err)
-}
-
-func (w *Where) withMigrations(db *sqlite.DB, f func(*sqlite.Migrations) ([]sqlite.Migration, error)) ([]sluice.Migration, error) {
-	if w.MigrationFiles == "" {
-		return nil, db.Close()
-	}
-	files, err := w.files()
+	db, err := sqlite.Open(path, o)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
-	found, err := f(db.Migrations(files))
-	var all []sluice.Migration
-	for _, m := range found {
-		all = append(all, sluice.Migration{Version: m.Version, Name: m.Name, Applied: m.Applied})
-	}
-	return all, errors.Join(sluice.At("migrations", err), db.Close())
+	return newLite(db), nil
 }

@@ -55,7 +55,7 @@ func TestPageNull(t *testing.T) {
 func TestNotNullable(t *testing.T) {
 	t.Parallel()
 	n := setup(t, func(w *Where) { w.Schema = sparse })
-	b := n.opened.Backend.(*backend)
+	l := n.opened.Backend.(*backend).shards[0].database
 	for _, text := range []string{
 		"SELECT v FROM ch",
 		"SELECT v FROM ch; -- all",
@@ -68,11 +68,11 @@ func TestNotNullable(t *testing.T) {
 		"SELECT v FROM ch WHERE EXISTS (SELECT 1 FROM p WHERE p.id = ch.k)",
 		"SELECT v FROM ch WHERE k = (SELECT max(id) FROM p) OR NOT EXISTS (SELECT 1 FROM p WHERE p.id = ch.k)",
 	} {
-		stmt, err := b.db.Prepare(text)
+		stmt, err := l.prepare(t.Context(), text, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.nullable(&plan{stmt: stmt}, stmt.Columns[0]) {
+		if l.nullable(stmt, 0) {
 			t.Errorf("%s: v may be NULL; want that it is never", text)
 		}
 	}

@@ -88,7 +88,7 @@ func TestMetrics(t *testing.T) {
 	s := &series{gauges: make(map[string]func() float64), totals: make(map[string]func() float64), took: make(map[string]*observed)}
 	n.env.Metrics = s
 	b := n.opened.Backend.(*backend)
-	b.measure(n.env)
+	b.shards[0].measureFile(n.env, n.file())
 	env := n.newEnv("get")
 	env.Metrics = s
 	h, err := b.Handle(env, &sluice.Endpoint{Name: "get", Routes: []string{"GET /x"}}, &Use{Query: query(t, "SELECT 1 AS one")})
@@ -115,7 +115,7 @@ func TestMetrics(t *testing.T) {
 
 func TestNodeBound(t *testing.T) {
 	t.Parallel()
-	w := &Where{URL: URL{Path: "shop.db"}}
+	w := &Where{URL: Servers{URL: URL{Path: "shop.db"}}}
 	if why := w.NodeBound(); !strings.Contains(why, "shop.db") || !strings.Contains(why, "want") {
 		t.Errorf("%q; want what is bound, and what to set instead", why)
 	}

@@ -105,7 +105,7 @@ func TestSeedProgress(t *testing.T) {
 	t.Parallel()
 	dir, change := made(t)
 	w := Kind.NewWhere().(*Where)
-	w.URL.Path = filepath.Join(dir, "p.db")
+	w.URL.URL.Path = filepath.Join(dir, "p.db")
 	change(w)
 	n := &node{t: t}
 	env := n.newEnv("shop")
@@ -176,7 +176,7 @@ func startDry(t testing.TB, dir string, change func(*Where)) (*node, error) {
 	n.env = n.newEnv("shop")
 	n.env.Dry = true
 	w := Kind.NewWhere().(*Where)
-	w.URL.Path = filepath.Join(dir, "shop.db")
+	w.URL.URL.Path = filepath.Join(dir, "shop.db")
 	change(w)
 	var err error
 	n.opened, err = Kind.OpenBackend(n.env, w)
@@ -218,8 +218,8 @@ func TestOpenErrors(t *testing.T) {
 		{func(w *Where) { w.MigrationFiles = sluice.Path(filepath.Join(dir, "broken")) }, []string{"migrations: ", "001_a.sql", `near "TALBE": syntax error`}},
 		{func(w *Where) { w.Seed = sluice.Path(filepath.Join(dir, "noseed")) }, []string{"seed: ", "holds no .sql file"}},
 		{func(w *Where) { w.Schema = "CREATE TABLE x (id INT);\nCREATE TALBE y" }, []string{`schema: near "TALBE": syntax error`}},
-		{func(w *Where) { w.URL.Path = filepath.Join(dir, "text.db") }, []string{"url: ", "file is not a database"}},
-		{func(w *Where) { w.URL.Path = "/nowhere/at/all.db" }, []string{"url: ", "unable to open database file"}},
+		{func(w *Where) { w.URL.URL.Path = filepath.Join(dir, "text.db") }, []string{"url: ", "file is not a database"}},
+		{func(w *Where) { w.URL.URL.Path = "/nowhere/at/all.db" }, []string{"url: ", "unable to open database file"}},
 	} {
 		_, err := start(t, t.TempDir(), func(w *Where) { change(w); tt.change(w) })
 		for _, want := range tt.want {
@@ -239,14 +239,14 @@ func TestMigrator(t *testing.T) {
 	t.Parallel()
 	dir, change := made(t)
 	w := Kind.NewWhere().(*Where)
-	w.URL.Path = filepath.Join(dir, "m.db")
+	w.URL.URL.Path = filepath.Join(dir, "m.db")
 	change(w)
 	var m sluice.Migrator = w
 	all, err := m.Migrations(t.Context())
 	if err != nil || len(all) != 2 || !all[0].Applied.IsZero() || all[1].Name != "002_b.sql" {
 		t.Errorf("%v, %v; want two that are pending", all, err)
 	}
-	if _, err := os.Stat(w.URL.Path); err == nil {
+	if _, err := os.Stat(w.URL.URL.Path); err == nil {
 		t.Error("to list them made the file")
 	}
 	if done, err := m.MigrateUp(t.Context()); err != nil || len(done) != 2 {
@@ -272,7 +272,7 @@ func TestURL(t *testing.T) {
 			t.Errorf("%s is %s; want %s", text, u.Path, want)
 		}
 	}
-	for _, text := range []string{"shop.db", "sqlite:", "sqlite://shop.db", "sqlite::memory:", "sqlite:a.db?mode=ro", "postgres://u:hunter2@h/db", "mysql://u:hunter2@h/db"} {
+	for _, text := range []string{"shop.db", "sqlite:", "sqlite://shop.db", "sqlite::memory:", "sqlite:a.db?mode=ro", "mysql://u:hunter2@h/db"} {
 		var u URL
 		err := u.UnmarshalText([]byte(text))
 		if err == nil || !strings.Contains(err.Error(), "want") && !strings.Contains(err.Error(), "keys of their own") || strings.Contains(err.Error(), "hunter2") {

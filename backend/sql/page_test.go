@@ -187,16 +187,16 @@ func TestPageCursorTaken(t *testing.T) {
 }
 
 func FuzzCursor(f *testing.F) {
-	f.Add([]byte("\x01\x01\x00\x00\x00\x00\x00\x00\x00\x07\x03\x02ab"), 2)
-	f.Add([]byte("\x01\x05"), 1)
-	f.Add([]byte("\x01\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01a"), 1)
+	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00\x00\x07\x03\x02ab"), 2)
+	f.Add([]byte("\x05"), 1)
+	f.Add([]byte("\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01a"), 1)
 	f.Fuzz(func(t *testing.T, data []byte, keys int) {
 		keys = keys & 7
-		if !validCursor(data, keys) {
+		if !validLiteKeys(data, keys) {
 			return
 		}
 		n := 0
-		for rest := data[1:]; len(rest) > 0; n++ {
+		for rest := data; len(rest) > 0; n++ {
 			_, _, after, ok := nextKey(rest)
 			if !ok {
 				t.Fatalf("%x is valid and key %d is not", data, n)

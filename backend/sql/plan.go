@@ -4,119 +4,122 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
-// plan is one statement made ready: what is bound to it and how its rows are written.
+// plan is one statement of an endpoint made ready: on each shard what the database made of it, and what is bound to it.
 type plan struct {
-	stmt *sqlite.Stmt
+	// on holds the statement of each shard; nil for one that could not be reached yet.
+	on []*statement
+	// what is known of it, the same on all shards.
+	*statement
 	refs []sluice.Reference
 	verb string
-	encoder
 }
 
 // errUnknown is that of a statement that could not be checked, for want of tables.
 var errUnknown = errors.New("the statement could not be checked")
 
-// plan compiles a statement. Errors name the place in the text as it was written.
-func (b *backend) plan(ep *sluice.Endpoint, field string, s *SQL) (*plan, error) {
-	stmt, err := b.prepare(field, s)
-	if err != nil {
-		return nil, err
-	}
-	p := &plan{stmt: stmt, refs: s.refs, verb: s.verb()}
-	if p.encoder, err = newEncoder(stmt.Columns, ep.Int64Text); err != nil {
-		return nil, sluice.At(field, err)
-	}
-	if ep.ReadOnly() && !stmt.ReadOnly {
-		return nil, sluice.At(field, fmt.Errorf("a GET endpoint only reads, and this %s writes; want a route with POST, PUT, PATCH or DELETE", p.verb))
-	}
-	return p, nil
-}
+// errUnreached is that of a database that has not been reached since the node started.
+var errUnreached = errors.New("the database has not been reached yet")
 
-func (b *backend) prepare(field string, s *SQL) (*sqlite.Stmt, error) {
+// plan checks a statement on every shard. Errors name the place in the text as it was written.
+func (b *backend) plan(ep *sluice.Endpoint, field string, q *Query) (*plan, error) {
+	s, at := q.of(b.dialect)
+	if s.IsZero() {
+		return nil, sluice.At(field, fmt.Errorf("there is no statement for %s; want one under %s", b.dialect.name, b.dialect.key))
+	}
+	field += at
+	verb := s.verb()
 	if at := s.stray(); at >= 0 {
 		return nil, &sluice.FieldError{Field: field, Offset: at + 1,
 			Err: errors.New("a parameter that nothing is bound to; want a reference behind $, such as $id")}
 	}
-	stmt, err := b.db.Prepare(s.numbered())
-	if err != nil {
-		return nil, b.misprint(field, s, err)
+	writes := fmt.Errorf("a GET endpoint only reads, and this %s writes; want a route with POST, PUT, PATCH or DELETE", verb)
+	if ep.ReadOnly() && slices.Contains([]string{"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"}, verb) {
+		return nil, sluice.At(field, writes) // that much is known without the database
 	}
-	return stmt, nil
+	p, err := b.prepare(field, s.numbered(b.dialect), ep.Int64Text, func(at *shard, err error) error { return b.misprint(field, s, at, err) })
+	if err != nil {
+		return nil, err
+	}
+	p.refs, p.verb = s.refs, verb
+	if ep.ReadOnly() && !p.readOnly {
+		return nil, sluice.At(field, writes)
+	}
+	return p, nil
+}
+
+// prepare has every shard check a statement. Those that cannot be reached are passed over, unless all are.
+func (b *backend) prepare(field, text string, int64Text bool, misprint func(*shard, error) error) (*plan, error) {
+	p := &plan{on: make([]*statement, len(b.shards))}
+	for i, at := range b.shards {
+		if !at.isReached() {
+			continue
+		}
+		s, err := at.prepare(context.Background(), text, int64Text)
+		if err != nil {
+			return nil, misprint(at, err)
+		}
+		if p.statement != nil && !p.statement.like(s) {
+			return nil, sluice.At(field, fmt.Errorf("the shards %s and %s differ in what it gives: %v and %v; want the same tables on both",
+				b.shards[slices.Index(p.on, p.statement)].name, at.name, p.columns, s.columns))
+		}
+		if p.on[i] = s; p.statement == nil {
+			p.statement = s
+		}
+	}
+	if p.statement == nil {
+		return nil, errUnreached
+	}
+	return p, nil
+}
+
+func (s *statement) like(o *statement) bool {
+	return s.readOnly == o.readOnly && slices.Equal(s.columns, o.columns)
+}
+
+// input is what the statement runs with for an exchange.
+func (p *plan) input(x *sluice.Exchange) input { return input{refs: p.refs, x: x} }
+
+// run starts the statement on a connection to a shard.
+func (p *plan) run(at int, c conn, in input) (rows, error) {
+	s := p.on[at]
+	if s == nil {
+		return nil, errLater
+	}
+	return c.run(s, in)
 }
 
 // misprint says where in a statement a mistake stands.
-func (b *backend) misprint(field string, s *SQL, err error) error {
-	e, ok := errors.AsType[*sqlite.Error](err)
+func (b *backend) misprint(field string, s *SQL, at *shard, err error) error {
+	m, ok := b.dialect.mistake(err)
 	if !ok {
 		return sluice.At(field, err)
 	}
-	table, missing := strings.CutPrefix(e.Message, "no such table: ")
-	if missing && b.blank {
+	if m.table != "" && at.blank {
 		return errUnknown
 	}
-	at, bare := e.Offset, table[strings.LastIndexByte(table, '.')+1:] // without the schema before it
+	offset, message := m.offset, m.message
 	switch {
-	case at >= 0:
-		at = s.written(at)
-	case missing:
-		at = s.find(bare)
+	case offset >= 0:
+		offset = s.written(b.dialect, offset)
+	case m.table != "":
+		offset = s.find(m.table)
 	}
-	message := e.Message
-	if missing {
-		message += b.nearTable(bare)
+	if m.table != "" {
+		message += at.nearTable(m.table)
 	}
-	return &sluice.FieldError{Field: field, Offset: at + 1, Err: errors.New(message)}
+	return &sluice.FieldError{Field: field, Offset: offset + 1, Err: errors.New(message)}
 }
 
 // nearTable says which table could be meant.
-func (b *backend) nearTable(name string) string {
-	c, err := b.db.Acquire(context.Background())
-	if err != nil {
-		return ""
-	}
-	defer b.db.Release(c)
-	tables, err := userTables(c)
+func (s *shard) nearTable(name string) string {
+	tables, err := s.tables(context.Background())
 	if near := sluice.Nearest(name, tables); err == nil && near != "" {
 		return "; did you mean " + near + "?"
 	}
 	return ""
-}
-
-// bind binds the references' values. What is absent or null stays unbound, which is NULL.
-func (p *plan) bind(r *sqlite.Rows, x *sluice.Exchange) {
-	for i := range p.refs {
-		bindValue(r, i+1, p.refs[i].Value(x))
-	}
-}
-
-func bindValue(r *sqlite.Rows, i int, v sluice.Value) {
-	switch v.Type() {
-	case sluice.Text, sluice.JSON:
-		r.BindText(i, v.Bytes())
-	case sluice.Integer:
-		r.BindInt(i, v.Int())
-	case sluice.Number:
-		r.BindFloat(i, v.Float())
-	case sluice.Boolean:
-		n := int64(0)
-		if v.Bool() {
-			n = 1
-		}
-		r.BindInt(i, n)
-	}
-}
-
-// rows starts the statement on a connection with the values of an exchange.
-func (p *plan) rows(c *sqlite.Conn, x *sluice.Exchange) (*sqlite.Rows, error) {
-	r, err := c.Rows(p.stmt)
-	if err != nil {
-		return nil, err
-	}
-	p.bind(r, x)
-	return r, nil
 }

@@ -2,7 +2,6 @@ package sql
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,62 +10,65 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
-// seedFile is one file of a seed.
-type seedFile struct {
-	name string
-	sql  string
+const (
+	seedTable  = "CREATE TABLE IF NOT EXISTS sluice_seed (applied_at TIMESTAMP NOT NULL)"
+	seedRecord = "INSERT INTO sluice_seed (applied_at) VALUES (CURRENT_TIMESTAMP)"
+)
+
+// ownTable tells whether a table is ours, or goose's, and not the user's.
+func ownTable(name string) bool {
+	return name == "sluice_seed" || name == "sluice_slot" || name == "goose_db_version"
 }
 
 // seed fills an empty database, once. It is one transaction, so that a node that dies in it leaves nothing.
-func (b *backend) seed(ctx context.Context, env *sluice.Env, path string) error {
-	files, err := readSeed(path)
+func (b *backend) seed(ctx context.Context, env *sluice.Env, s *shard) error {
+	files, err := b.readSeed(string(b.where.Seed))
 	if err != nil {
 		return sluice.At("seed", err)
 	}
-	if env.Dry {
-		return sluice.At("seed", b.checkSeed(ctx, files))
+	started := env.Now()
+	if !env.Dry {
+		if needed, err := s.needsSeed(ctx); err != nil || !needed {
+			return sluice.At("seed", err)
+		}
+		b.tellSeed(env, s, files)
 	}
-	err = b.db.Write(ctx, func(c *sqlite.Conn) error {
-		if err := c.Script(seedTable, nil); err != nil {
-			return err
-		}
-		if needed, err := b.needsSeed(c); err != nil || !needed {
-			return err
-		}
-		started := env.Now()
-		if err := runSeed(env, c, files); err != nil {
-			return err
-		}
-		env.Log.Info("database filled", "files", len(files), "took", env.Now().Sub(started).Round(time.Millisecond).String())
-		return c.Script("INSERT INTO sluice_seed (applied_at) VALUES (CURRENT_TIMESTAMP)", nil)
-	})
-	return sluice.At("seed", err)
+	scripts := slices.Concat([]script{{text: seedTable}}, files, []script{{text: seedRecord}})
+	if mentions(files, "sluice_here") {
+		scripts = s.withHere(b.here(s), scripts)
+	}
+	if env.Dry {
+		return sluice.At("seed", s.transact(ctx, scripts, true))
+	}
+	if err := s.transact(ctx, scripts, false); err != nil {
+		return sluice.At("seed", err)
+	}
+	env.Log.Info("database filled", "shard", s.name, "files", len(files), "took", env.Now().Sub(started).Round(time.Millisecond).String())
+	return nil
 }
 
-const seedTable = "CREATE TABLE IF NOT EXISTS sluice_seed (applied_at TIMESTAMP NOT NULL)"
-
 // readSeed reads the .sql files of a folder in the order of their names.
-func readSeed(path string) ([]seedFile, error) {
-	if err := checkFolder(path); err != nil {
+func (b *backend) readSeed(path string) ([]script, error) {
+	folder, err := b.folder(path)
+	if err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return nil, err
 	}
-	var files []seedFile
+	var files []script
 	for _, e := range entries {
-		if e.IsDir() || !strings.EqualFold(filepath.Ext(e.Name()), ".sql") {
+		if e.IsDir() || !strings.EqualFold(filepath.Ext(e.Name()), ".sql") || !folder.has(e.Name()) {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(path, e.Name()))
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, seedFile{e.Name(), string(text)})
+		files = append(files, script{name: e.Name(), text: string(text)})
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("the folder %s holds no .sql file", path)
@@ -74,31 +76,47 @@ func readSeed(path string) ([]seedFile, error) {
 	return files, nil
 }
 
-// checkSeed compiles the statements of a seed, and leaves no trace.
-func (b *backend) checkSeed(ctx context.Context, files []seedFile) error {
-	undo := errors.New("only checked")
-	err := b.db.Write(ctx, func(c *sqlite.Conn) error {
-		for _, f := range files {
-			if err := c.Check(f.sql); err != nil {
-				return f.place(err)
-			}
+// mentions tells whether a word of SQL stands in any of the files.
+func mentions(files []script, word string) bool {
+	for _, f := range files {
+		if (&SQL{text: f.text}).find(word) >= 0 {
+			return true
 		}
-		return undo
-	})
-	if errors.Is(err, undo) {
+	}
+	return false
+}
+
+// here tells which keys belong on a shard; nil is all.
+func (b *backend) here(s *shard) *here {
+	if b.split == nil {
 		return nil
 	}
-	return err
+	return &here{split: b.split, at: slices.Index(b.shards, s)}
+}
+
+// here is the rows that belong on one of the shards.
+type here struct {
+	*split
+	at int
+}
+
+// has tells whether a key belongs there.
+func (h *here) has(key sluice.Value) bool {
+	at, ok, err := h.find(key)
+	return ok && err == nil && at == h.at
 }
 
 // needsSeed tells whether the seed has never run and no table holds a row.
-func (b *backend) needsSeed(c *sqlite.Conn) (bool, error) {
-	tables, err := userTables(c)
+func (s *shard) needsSeed(ctx context.Context) (bool, error) {
+	if err := s.transact(ctx, []script{{text: seedTable}}, false); err != nil {
+		return false, err
+	}
+	tables, err := s.tables(ctx)
 	if err != nil {
 		return false, err
 	}
 	for _, table := range append(tables, "sluice_seed") {
-		found, err := column(c, "SELECT 1 FROM "+quoteName(table)+" LIMIT 1")
+		found, err := s.query(ctx, "SELECT 1 FROM "+quoteName(table)+" LIMIT 1")
 		if err != nil || len(found) > 0 {
 			return false, err
 		}
@@ -106,41 +124,24 @@ func (b *backend) needsSeed(c *sqlite.Conn) (bool, error) {
 	return true, nil
 }
 
-// userTables are the tables of a database but for our own and goose's.
-func userTables(c *sqlite.Conn) ([]string, error) {
-	names, err := column(c, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`)
-	return slices.DeleteFunc(names, func(name string) bool { return name == "sluice_seed" || name == "goose_db_version" }), err
-}
-
-// column reads the texts of a query of one column.
-func column(c *sqlite.Conn, query string) ([]string, error) {
-	var texts []string
-	err := c.Query(query, func(r *sqlite.Rows) { texts = append(texts, string(r.Text(0))) })
-	return texts, err
-}
-
-func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// runSeed runs the files and tells how many of their statements are done.
-func runSeed(env *sluice.Env, c *sqlite.Conn, files []seedFile) error {
-	task := "seed " + env.Name
+// tellSeed has the files tell how many of their statements are done.
+func (b *backend) tellSeed(env *sluice.Env, s *shard, files []script) {
+	task := "seed " + b.name
+	if s.name != "" {
+		task += " " + s.name
+	}
 	var done, total int64
 	for _, f := range files {
-		total += statements(f.sql)
+		total += statements(f.text)
 	}
 	env.Progress(task, 0, total)
-	for _, f := range files {
-		err := c.Script(f.sql, func(int) {
-			if done++; done < total {
+	for i := range files {
+		files[i].done = func() {
+			if done++; done <= total {
 				env.Progress(task, done, total)
 			}
-		})
-		if err != nil {
-			return f.place(err)
 		}
 	}
-	env.Progress(task, total, total)
-	return nil
 }
 
 // statements is how many statements a script has, about: a trigger's count too.
@@ -157,16 +158,4 @@ func statements(script string) int64 {
 		}
 	}
 	return n
-}
-
-// place adds where an error of SQLite stands in the file.
-func (f seedFile) place(err error) error {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok || e.Offset < 0 || e.Offset > len(f.sql) {
-		return fmt.Errorf("%s: %w", f.name, err)
-	}
-	before := f.sql[:e.Offset]
-	line := strings.Count(before, "\n") + 1
-	col := len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
-	return fmt.Errorf("%s:%d:%d: %s", f.name, line, col, e.Message)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
 // tables are what most tests work on.
@@ -42,7 +43,7 @@ func start(t testing.TB, dir string, change func(*Where)) (*node, error) {
 	n := &node{t: t, dir: dir}
 	n.env = n.newEnv("shop")
 	w := Kind.NewWhere().(*Where)
-	w.URL.Path = filepath.Join(dir, "shop.db")
+	w.URL.URL.Path = filepath.Join(dir, "shop.db")
 	w.Schema = tables
 	if change != nil {
 		change(w)
@@ -59,12 +60,20 @@ func start(t testing.TB, dir string, change func(*Where)) (*node, error) {
 func (n *node) newEnv(name string) *sluice.Env {
 	return &sluice.Env{
 		Name: name, Log: slog.New(slog.NewTextHandler(&n.log, nil)), Metrics: sluice.NoMetrics{}, Now: time.Now,
-		Keys: sluice.NewKeyring(nil), Progress: func(string, int64, int64) {},
+		Keys: sluice.NewKeyring(nil), Progress: func(string, int64, int64) {}, Hold: func(string) func() { return func() {} },
 	}
 }
 
+// file is the SQLite file of the node's only shard.
+func (n *node) file() *sqlite.DB { return n.opened.Backend.(*backend).shards[0].database.(*lite).db }
+
 // query parses a statement.
-func query(t testing.TB, text string) SQL {
+func query(t testing.TB, text string) Query {
+	t.Helper()
+	return Query{SQL: parse(t, text)}
+}
+
+func parse(t testing.TB, text string) SQL {
 	t.Helper()
 	var s SQL
 	if err := s.UnmarshalText([]byte(text)); err != nil {
@@ -74,9 +83,9 @@ func query(t testing.TB, text string) SQL {
 }
 
 func (u *Use) each(yield func(*sluice.Reference)) {
-	u.Query.References(yield)
+	u.Query.SQL.References(yield)
 	for i := range u.TX {
-		u.TX[i].Query.References(yield)
+		u.TX[i].Query.SQL.References(yield)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package sql answers from a SQL database. Today that is SQLite, in a file of the node's own.
+// Package sql answers from SQL databases: SQLite files, or PostgreSQL with replicas, alone or in shards.
 package sql
 
 import (
@@ -15,36 +15,7 @@ import (
 var source string
 
 // Kind is the backend `sql`.
-var Kind = sluice.NewBackend("sql", Where{Synchronous: "normal", BusyTimeout: 5 * time.Second}, Use{}, open, sluice.Manual(source))
-
-// Where names a database and says how it is made. A SQLite file and its tables are made at the first start: first the
-// migrations, then `schema`, then `seed`. Several processes may start at once on one file: one works, the others wait.
-type Where struct {
-	// The database: `sqlite:FILE`, with a path relative to this file.
-	URL URL `yaml:"url,short" required:"true"`
-	// A folder of numbered .sql files in goose's format. Those that the database has not seen are applied at start.
-	MigrationFiles sluice.Path `yaml:"migrations"`
-	// A folder of .sql files that fill an empty database: they run once, in the order of their names and in one
-	// transaction, if no table holds a row. The table `sluice_seed` records that.
-	Seed sluice.Path `yaml:"seed"`
-	// SQL that runs at every start, for what is too small for migrations. It must bear being run again
-	// (CREATE TABLE IF NOT EXISTS).
-	Schema string `yaml:"schema"`
-	// How many connections read at once; left out, it is four times the number of processors and at least 8. At most
-	// half of them are lent to long answers, so that slow clients do not keep short ones waiting. A request waits 2 s for a
-	// free one; then the client gets 503.
-	Readers int `yaml:"readers" min:"1" max:"256"`
-	// When a commit is on disk. With normal the last commits can be lost when the power fails, never when the process
-	// dies, and the file stays whole; full waits for the disk at each commit.
-	Synchronous string `yaml:"synchronous" enum:"normal,full"`
-	// How long a write waits while another process writes to the file; then the client gets 503.
-	BusyTimeout time.Duration `yaml:"busy_timeout" min:"1ms"`
-}
-
-// NodeBound says that a SQLite file is one node's.
-func (w *Where) NodeBound() string {
-	return "the other nodes do not see this node's SQLite file " + w.URL.Path + "; want a database server that all nodes reach, or nodes: 1"
-}
+var Kind = sluice.NewBackend("sql", defaults, Use{Consistency: "session"}, open, sluice.Manual(source), sluice.Manual(whereSource))
 
 // Use runs one statement, or several in one transaction, with values of the request. In SQL a reference stands behind
 // `$`: `$id`, `$body.sku`, `$caller.subject`, and in quotes where a name holds a dash: `$"header.x-tenant"`. Its value is
@@ -61,7 +32,7 @@ type Use struct {
 	// The database, one of those under backends. It may be left out where there is one only.
 	Backend string `yaml:"backend"`
 	// The statement.
-	Query SQL `yaml:"query"`
+	Query Query `yaml:"query"`
 	// What is answered. many: the rows as an array. one: the row as an object; none is a 404, and more than one a 500,
 	// which undoes a write. count: `{"count": n}`, the rows that were changed or, of a read, the number that it gives.
 	// none: 204 without a body. Left out, it is many for a statement that gives rows, and count for another.
@@ -74,6 +45,76 @@ type Use struct {
 	// Statements that run one after the other in one transaction: all of them, or none. The answer is the last result
 	// kept with `as`, or 204 where there is none.
 	TX []Step `yaml:"tx"`
+	// What names the shard: a reference such as `id` or `caller.claims.tenant`. A request without it gets a 400. It has no
+	// effect on a backend without shards.
+	Shard sluice.Reference `yaml:"shard"`
+	// Asks all shards, and makes one answer of theirs. It has no effect on a backend without shards.
+	Scatter *Scatter `yaml:"scatter"`
+	// How new the data of a GET must be. eventual: as old as max_lag allows. session: with all that the caller has written
+	// or seen before, as its `Consistency-Token` says. strong: with all that was committed, so read on the primary.
+	Consistency string `yaml:"consistency" enum:"eventual,session,strong"`
+}
+
+// Scatter says how the answers of all shards become one. Each shard answers from a state of its own.
+type Scatter struct {
+	// What becomes of the columns, where each shard gives one row and the answer is one: sum, count (a sum of counts), min
+	// or max.
+	Merge sluice.Map[Merge] `yaml:"merge"`
+	// The columns that order the rows of all shards, such as `[total desc, id]`; texts are ordered by their bytes. Without it,
+	// or `page`, the shards' rows stand one after the other.
+	Order []Key `yaml:"order"`
+	// The most rows of an answer. LIMIT in the statement would hold for each shard, and is refused.
+	Limit int `yaml:"limit" min:"1" max:"100000"`
+	// How long a shard may take.
+	Timeout time.Duration `yaml:"timeout" default:"2s" min:"1ms"`
+	// What happens when a shard fails or is late. fail: the answer is a 503. allow: the answer is made of the others, and
+	// the field `Sluice-Partial` names those that are missing.
+	Partial string `yaml:"partial" default:"fail" enum:"fail,allow"`
+}
+
+// Merge is what becomes of a column of several rows.
+type Merge string
+
+// UnmarshalText reads the name of a merge.
+func (m *Merge) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "sum", "count", "min", "max":
+		*m = Merge(text)
+		return nil
+	}
+	return fmt.Errorf("%q merges nothing; want sum, count, min or max", text)
+}
+
+// MarshalText is the merge's name.
+func (m Merge) MarshalText() ([]byte, error) { return []byte(m), nil }
+
+// Query is a statement: one text, or one for each sort of database where their SQL differs.
+type Query struct {
+	// The statement, where all databases read it alike.
+	SQL SQL `yaml:"sql,short"`
+	// The statement for PostgreSQL.
+	Postgres SQL `yaml:"postgres"`
+	// The statement for SQLite.
+	SQLite SQL `yaml:"sqlite"`
+}
+
+// Check wants one text for all databases, or one for each.
+func (q *Query) Check() error {
+	if !q.SQL.IsZero() && !(q.Postgres.IsZero() && q.SQLite.IsZero()) {
+		return sluice.At("sql", errors.New("it is the statement of all databases, and there is one of its own for some; want one or the other"))
+	}
+	return nil
+}
+
+// IsZero tells whether there is no statement at all.
+func (q *Query) IsZero() bool { return q.SQL.IsZero() && q.Postgres.IsZero() && q.SQLite.IsZero() }
+
+// of is the statement for a sort of database, and its field within the query.
+func (q *Query) of(d *dialect) (s *SQL, field string) {
+	if !q.SQL.IsZero() {
+		return &q.SQL, ""
+	}
+	return d.statement(q), "." + d.key
 }
 
 // Page says how the rows of a query are cut into pages.
@@ -89,7 +130,7 @@ type Page struct {
 // Step is one statement of a transaction.
 type Step struct {
 	// The statement.
-	Query SQL `yaml:"query" required:"true"`
+	Query Query `yaml:"query" required:"true"`
 	// Keeps the statement's first row under this name, for the statements below (`$order.id`) and for `respond`. It is
 	// null where there is no row.
 	As string `yaml:"as"`
@@ -121,6 +162,9 @@ func (u *Use) Check() error {
 	if u.Page != nil {
 		errs = append(errs, sluice.At("page", errors.New("a tx has no pages; want query")))
 	}
+	if u.Scatter != nil {
+		errs = append(errs, sluice.At("scatter", errors.New("a tx stays on one shard; want shard")))
+	}
 	seen := make(map[string]bool)
 	for i := range u.TX {
 		if as := u.TX[i].As; as != "" && seen[as] {
@@ -139,6 +183,22 @@ func (u *Use) checkQuery() error {
 		return errors.New("there is no statement; want query or tx")
 	case u.Page != nil && u.Returns != "" && u.Returns != "many":
 		return sluice.At("page", fmt.Errorf("pages are of many rows, and returns is %s", u.Returns))
+	case u.Scatter != nil:
+		return u.Scatter.checkUse(u)
+	}
+	return nil
+}
+
+func (c *Scatter) checkUse(u *Use) error {
+	switch {
+	case !u.Shard.IsZero():
+		return sluice.At("scatter", errors.New("a request asks one shard or all of them; want shard or scatter"))
+	case u.Page != nil && (len(c.Order) > 0 || c.Limit > 0):
+		return sluice.At("scatter", errors.New("a page has its own order and size; want page, or order and limit"))
+	case len(c.Merge) > 0 && (u.Page != nil || len(c.Order) > 0 || c.Limit > 0 || u.Returns != "" && u.Returns != "one"):
+		return sluice.At("scatter.merge", errors.New("merged rows are one; want returns: one, and no page, order or limit"))
+	case (len(c.Order) > 0 || c.Limit > 0) && u.Returns != "" && u.Returns != "many":
+		return sluice.At("scatter", fmt.Errorf("order and limit are of many rows, and returns is %s", u.Returns))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package sql
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
@@ -58,26 +57,24 @@ func (s *SQL) References(yield func(*sluice.Reference)) {
 	}
 }
 
-// numbered is the statement with each reference as a numbered parameter: ?1 for the first, however often it comes.
-func (s *SQL) numbered() string {
+// numbered is the statement with each reference as a numbered parameter: the first for the first, however often it comes.
+func (s *SQL) numbered(d *dialect) string {
 	var b strings.Builder
 	last := 0
 	for _, p := range s.places {
 		b.WriteString(s.text[last:p.start])
-		b.WriteString(parameter(p.ref))
+		b.WriteString(d.parameter(p.ref + 1))
 		last = p.end
 	}
 	b.WriteString(s.text[last:])
 	return b.String()
 }
 
-func parameter(ref int) string { return "?" + strconv.Itoa(ref+1) }
-
 // written is the byte of the text as it was written for a byte of the numbered text.
-func (s *SQL) written(at int) int {
+func (s *SQL) written(d *dialect, at int) int {
 	shift := 0
 	for _, p := range s.places {
-		start, size := p.start-shift, len(parameter(p.ref))
+		start, size := p.start-shift, len(d.parameter(p.ref+1))
 		switch {
 		case at < start:
 			return at + shift
@@ -128,6 +125,27 @@ func (s *SQL) find(name string) int {
 	})
 	return found
 }
+
+// trimStatement is a statement without the semicolons at its end, and what comments follow them.
+func trimStatement(sql string) string {
+	end := 0
+	for l := (lexer{text: sql}); l.at < len(sql); {
+		start := l.at
+		l.skip()
+		switch token := sql[start:l.at]; {
+		case strings.HasPrefix(token, "--"), strings.HasPrefix(token, "/*"), strings.TrimSpace(token) == "", token == ";":
+		default:
+			end = l.at
+		}
+	}
+	return sql[:end]
+}
+
+// subquery is a statement in brackets. The line break ends a comment that it may end with.
+func subquery(sql string) string { return "(" + trimStatement(sql) + "\n)" }
+
+// quoteName is a name as both databases quote it.
+func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 // stray is where a parameter stands that is none of ours, such as "?" or ":name", or -1.
 func (s *SQL) stray() int {

@@ -34,10 +34,10 @@ func TestNumbered(t *testing.T) {
 		{"1-$a-$b", "1-?1-?2", []string{"a", "b"}},
 		{"a->>'$.x' = $x", "a->>'$.x' = ?1", []string{"x"}},
 	} {
-		s := query(t, tt.text)
+		s := parse(t, tt.text)
 		var refs []string
 		s.References(func(r *sluice.Reference) { refs = append(refs, r.String()) })
-		if got := s.numbered(); got != tt.want || !slices.Equal(refs, tt.refs) {
+		if got := s.numbered(sqliteDialect); got != tt.want || !slices.Equal(refs, tt.refs) {
 			t.Errorf("%s:\n got %s %v\nwant %s %v", tt.text, got, refs, tt.want, tt.refs)
 		}
 	}
@@ -56,15 +56,15 @@ func TestReferenceGrammar(t *testing.T) {
 // TestWritten finds each byte of the numbered text in the written one.
 func TestWritten(t *testing.T) {
 	t.Parallel()
-	s := query(t, `SELECT $body.sku, $id x, $"body.sku", $id FROM t`)
-	numbered := s.numbered()
+	s := parse(t, `SELECT $body.sku, $id x, $"body.sku", $id FROM t`)
+	numbered := s.numbered(sqliteDialect)
 	for _, tt := range []struct{ numbered, written string }{{"SELECT", "SELECT"}, {"?1", "$body.sku"}, {"x,", "x,"}, {"FROM t", "FROM t"}} {
-		at := s.written(strings.Index(numbered, tt.numbered))
+		at := s.written(sqliteDialect, strings.Index(numbered, tt.numbered))
 		if !strings.HasPrefix(s.text[at:], tt.written) {
 			t.Errorf("%s is at %q", tt.numbered, s.text[at:])
 		}
 	}
-	if at := s.written(len(numbered)); at != len(s.text) {
+	if at := s.written(sqliteDialect, len(numbered)); at != len(s.text) {
 		t.Errorf("the end is at %d; want %d", at, len(s.text))
 	}
 }
@@ -75,7 +75,7 @@ func TestVerb(t *testing.T) {
 		"select 1": "SELECT", "WITH a AS (SELECT 1) INSERT INTO b SELECT * FROM a": "INSERT", "-- DELETE\nUPDATE t SET a = 1": "UPDATE",
 		"('SELECT')": "SQL", "VALUES (1)": "VALUES",
 	} {
-		s := query(t, text)
+		s := parse(t, text)
 		if got := s.verb(); got != want {
 			t.Errorf("%s is %s; want %s", text, got, want)
 		}
@@ -147,14 +147,14 @@ func FuzzStatement(f *testing.F) {
 		if s.UnmarshalText([]byte(text)) != nil {
 			return
 		}
-		numbered := s.numbered()
+		numbered := s.numbered(sqliteDialect)
 		if !strings.Contains(text, "$") && numbered != text {
 			t.Fatalf("%q became %q", text, numbered)
 		}
 		last, rest := 0, numbered
 		for _, p := range s.places {
 			between := text[last:p.start]
-			after, ok := strings.CutPrefix(rest, between+parameter(p.ref))
+			after, ok := strings.CutPrefix(rest, between+sqliteDialect.parameter(p.ref+1))
 			if !ok || text[p.start] != '$' {
 				t.Fatalf("%q became %q: something beside references changed", text, numbered)
 			}
@@ -164,15 +164,15 @@ func FuzzStatement(f *testing.F) {
 			t.Fatalf("%q became %q: the end changed", text, numbered)
 		}
 		for at := range numbered {
-			if w := s.written(at); w < 0 || w > len(text) {
+			if w := s.written(sqliteDialect, at); w < 0 || w > len(text) {
 				t.Fatalf("byte %d of %q is %d of %q", at, numbered, w, text)
 			}
 		}
 		// In a literal nothing is a reference.
 		var quoted SQL
 		literal := "'" + strings.ReplaceAll(text, "'", "''") + "'"
-		if err := quoted.UnmarshalText([]byte(literal)); err != nil || quoted.numbered() != literal {
-			t.Fatalf("%q became %q, %v", literal, quoted.numbered(), err)
+		if err := quoted.UnmarshalText([]byte(literal)); err != nil || quoted.numbered(sqliteDialect) != literal {
+			t.Fatalf("%q became %q, %v", literal, quoted.numbered(sqliteDialect), err)
 		}
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
 const (
@@ -23,29 +22,36 @@ const (
 
 // list answers with the rows of a reading statement as an array: short ones whole, long ones as they are read.
 type list struct {
-	*backend
+	handler
 	*plan
-	watch watch
 }
 
 // Serve reads the start of the answer, and all of a short one.
 func (h *list) Serve(x *sluice.Exchange) error {
 	call := h.watch.begin(x)
-	c, err := h.acquire(x)
+	at, err := h.place(x)
 	if err != nil {
 		return call.end(err)
 	}
-	streams, err := h.start(x, c, call)
-	if streams {
-		return nil
+	for again := false; ; again = true {
+		c, err := h.shards[at].read(x, h.want)
+		if err != nil {
+			return call.end(err)
+		}
+		streams, err := h.start(x, at, c, call)
+		if streams {
+			return nil
+		}
+		c.release(err)
+		if err == nil || again || !h.dialect.dead(err) {
+			return call.end(err)
+		}
 	}
-	h.db.Release(c)
-	return call.end(err)
 }
 
 // start reads rows until the answer is whole, or long: then the stream has the connection.
-func (h *list) start(x *sluice.Exchange, c *sqlite.Conn, call call) (streams bool, err error) {
-	r, err := h.rows(c, x)
+func (h *list) start(x *sluice.Exchange, at int, c conn, call call) (streams bool, err error) {
+	r, err := h.run(at, c, h.input(x))
 	if err != nil {
 		return false, err
 	}
@@ -54,18 +60,20 @@ func (h *list) start(x *sluice.Exchange, c *sqlite.Conn, call call) (streams boo
 		if !first {
 			body = append(body, ',')
 		}
-		body = h.appendRow(body, r)
+		body = r.AppendRow(body)
 		if len(body) < flushAt {
 			continue
 		}
-		if lent, err := h.lend(len(body) >= keepAt); err != nil {
+		if lent, err := h.shards[at].lend(len(body) >= keepAt); err != nil {
 			return false, err
 		} else if lent {
-			h.stream(x, c, r, body, call)
+			h.stream(x, at, c, r, body, call)
 			return true, nil
 		}
 	}
-	if err := r.Err(); err != nil {
+	err = r.Err()
+	r.Close()
+	if err != nil {
 		return false, err
 	}
 	setJSON(x, append(body, ']'))
@@ -73,7 +81,7 @@ func (h *list) start(x *sluice.Exchange, c *sqlite.Conn, call call) (streams boo
 }
 
 // lend takes one of the connections for long answers. It waits for one only when it must.
-func (h *list) lend(must bool) (bool, error) {
+func (h *shard) lend(must bool) (bool, error) {
 	select {
 	case h.long <- struct{}{}:
 		return true, nil
@@ -102,12 +110,13 @@ var (
 // for too long.
 type stream struct {
 	list     *list
+	shard    *shard
 	call     call
 	deadline time.Time
 
 	mu    sync.Mutex // guards all below: the timer ends a stream between two reads
-	conn  *sqlite.Conn
-	rows  *sqlite.Rows
+	conn  conn
+	rows  rows
 	timer *time.Timer
 	last  time.Time // when the client read last
 	part  []byte    // read and not yet taken is part[taken:]
@@ -115,8 +124,8 @@ type stream struct {
 	err   error // what Read gives when part is taken
 }
 
-func (h *list) stream(x *sluice.Exchange, c *sqlite.Conn, r *sqlite.Rows, start []byte, call call) {
-	s := &stream{list: h, call: call, deadline: x.Deadline, conn: c, rows: r, last: h.watch.now()}
+func (h *list) stream(x *sluice.Exchange, at int, c conn, r rows, start []byte, call call) {
+	s := &stream{list: h, shard: h.shards[at], call: call, deadline: x.Deadline, conn: c, rows: r, last: h.watch.now()}
 	s.part = append(make([]byte, 0, len(start)+4<<10), start...)
 	s.mu.Lock() // the timer may go off at once
 	s.timer = time.AfterFunc(s.patience(), s.giveUp)
@@ -178,7 +187,7 @@ func (s *stream) fill() {
 	s.part, s.taken = s.part[:0], 0
 	for len(s.part) < flushAt {
 		if s.rows.Step() {
-			s.part = s.list.appendRow(append(s.part, ','), s.rows)
+			s.part = s.rows.AppendRow(append(s.part, ','))
 			continue
 		}
 		if err := s.rows.Err(); err != nil {
@@ -195,8 +204,9 @@ func (s *stream) fill() {
 // finish gives the connection back. mu is held.
 func (s *stream) finish(why error) {
 	s.timer.Stop()
-	s.list.db.Release(s.conn)
-	<-s.list.long
+	s.rows.Close()
+	s.conn.release(why)
+	<-s.shard.long
 	s.conn, s.rows = nil, nil
 	if s.err = s.call.end(why); s.err == nil {
 		s.err = io.EOF

@@ -165,22 +165,21 @@ func TestStreamLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := n.opened.Backend.(*backend)
-	b.long <- struct{}{} // waits until the deadline has taken the connection
-	<-b.long
+	b.shards[0].long <- struct{}{} // waits until the deadline has taken the connection
+	<-b.shards[0].long
 	if _, err := io.ReadAll(slow.Response.Body.Stream); err == nil || sluice.ErrorOf(err).Code != sluice.GatewayTimeout {
 		t.Errorf("the answer that was not read by its deadline ended with %v; want a timeout", err)
 	}
 	slow.End(sluice.Outcome{})
-	if used := b.db.Stats().InUse; used != 0 || len(b.long) != 0 {
-		t.Errorf("%d readers in use, %d lent; want none", used, len(b.long))
+	if used := n.file().Stats().InUse; used != 0 || len(b.shards[0].long) != 0 {
+		t.Errorf("%d readers in use, %d lent; want none", used, len(b.shards[0].long))
 	}
 }
 
 func TestExhausted(t *testing.T) {
 	t.Parallel()
 	n := setup(t, func(w *Where) { w.Readers = 1 })
-	b := n.opened.Backend.(*backend)
-	c, err := b.db.Acquire(t.Context())
+	c, err := n.file().Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +188,7 @@ func TestExhausted(t *testing.T) {
 	if e.RetryAfter == 0 {
 		t.Error("the client is not told when to try again")
 	}
-	b.db.Release(c)
+	n.file().Release(c)
 	n.wants(h, "", `{"one":1}`)
 }
 
@@ -205,7 +204,7 @@ func TestBusy(t *testing.T) {
 	held, free := make(chan struct{}), make(chan struct{})
 	done := make(chan error)
 	go func() {
-		done <- other.opened.Backend.(*backend).db.Write(context.Background(), func(*sqlite.Conn) error { close(held); <-free; return nil })
+		done <- other.file().Write(context.Background(), func(*sqlite.Conn) error { close(held); <-free; return nil })
 	}()
 	<-held
 	e := n.fails(h, "", sluice.Unavailable, "the database is busy")

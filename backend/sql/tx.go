@@ -6,13 +6,11 @@ import (
 	"sync"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
-// tx answers with several statements in one transaction.
+// tx answers with several statements in one transaction, on one shard.
 type tx struct {
-	*backend
-	watch    watch
+	handler
 	steps    []step
 	results  int
 	readOnly bool
@@ -31,12 +29,13 @@ type step struct {
 type txRun struct {
 	tx      *tx
 	x       *sluice.Exchange
-	do      func(*sqlite.Conn) error
+	at      int
 	results []byte
 }
 
-func (b *backend) handleTX(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Handler, error) {
-	h := &tx{backend: b, watch: b.watch(env, ep, "TRANSACTION", ""), readOnly: true}
+func (base handler) handleTX(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Handler, error) {
+	base.watch = base.watching(env, ep, "TRANSACTION", "")
+	h := &tx{handler: base, readOnly: true}
 	var errs []error
 	for i := range use.TX {
 		s, err := h.step(ep, i, &use.TX[i])
@@ -45,16 +44,12 @@ func (b *backend) handleTX(env *sluice.Env, ep *sluice.Endpoint, use *Use) (slui
 			continue
 		}
 		h.steps = append(h.steps, s)
-		h.readOnly = h.readOnly && s.stmt.ReadOnly
+		h.readOnly = h.readOnly && s.readOnly
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	h.runs.New = func() any {
-		run := &txRun{tx: h}
-		run.do = run.run
-		return run
-	}
+	h.runs.New = func() any { return &txRun{tx: h} }
 	return h, nil
 }
 
@@ -68,7 +63,7 @@ func (h *tx) step(ep *sluice.Endpoint, i int, c *Step) (step, error) {
 		h.results++
 	}
 	var err error
-	if s.plan, err = h.plan(ep, at+".query", &c.Query); err != nil {
+	if s.plan, err = h.backend.plan(ep, at+".query", &c.Query); err != nil {
 		return s, err
 	}
 	for j := range s.refs {
@@ -77,7 +72,7 @@ func (h *tx) step(ep *sluice.Endpoint, i int, c *Step) (step, error) {
 				Err: fmt.Errorf("%s is not made yet; a statement can use the results of those above it", &s.refs[j])}
 		}
 	}
-	if c.As != "" && len(s.stmt.Columns) == 0 {
+	if c.As != "" && len(s.columns) == 0 {
 		return s, sluice.At(at+".as", fmt.Errorf("this %s gives no row to keep; want RETURNING in it", s.verb))
 	}
 	if e := c.Expect; e != nil {
@@ -89,18 +84,12 @@ func (h *tx) step(ep *sluice.Endpoint, i int, c *Step) (step, error) {
 	return s, nil
 }
 
-// Serve runs the transaction: by the writer, or on a reader when it only reads.
+// Serve runs the transaction: as a write, or on a reader when it only reads.
 func (h *tx) Serve(x *sluice.Exchange) error {
 	call := h.watch.begin(x)
 	run := h.runs.Get().(*txRun)
 	run.x = x
-	var err error
-	if h.readOnly {
-		err = h.read(x, run)
-	} else {
-		err = h.db.Write(x.Context(), run.do)
-	}
-	if err != nil {
+	if err := h.serve(x, run); err != nil {
 		for slot := range h.results {
 			x.SetResult(slot, nil)
 		}
@@ -117,17 +106,23 @@ func (h *tx) Serve(x *sluice.Exchange) error {
 	return call.end(nil)
 }
 
-// read runs the statements on one state of the database.
-func (h *tx) read(x *sluice.Exchange, run *txRun) error {
-	c, err := h.acquire(x)
-	if err != nil {
+func (h *tx) serve(x *sluice.Exchange, run *txRun) (err error) {
+	if h.readOnly {
+		return h.reading(x, run)
+	}
+	if run.at, err = h.place(x); err != nil {
 		return err
 	}
-	defer h.db.Release(c)
-	if err := c.Snapshot(); err != nil {
+	return h.shards[run.at].write(x, run, false)
+}
+
+// readOn runs the statements on one state of the database.
+func (run *txRun) readOn(_ *sluice.Exchange, at int, c conn) error {
+	run.at = at
+	if err := c.snapshot(); err != nil {
 		return err
 	}
-	return run.run(c)
+	return run.write(c)
 }
 
 // End gives the run back when the exchange is over, and nobody reads its results any more.
@@ -142,8 +137,8 @@ func (run *txRun) giveBack() {
 	run.tx.runs.Put(run)
 }
 
-// run runs the statements, and starts afresh each time it is called.
-func (run *txRun) run(c *sqlite.Conn) error {
+// write runs the statements, and starts afresh each time it is called.
+func (run *txRun) write(c conn) error {
 	run.results = run.results[:0]
 	for i := range run.tx.steps {
 		if err := run.step(c, &run.tx.steps[i]); err != nil {
@@ -153,8 +148,8 @@ func (run *txRun) run(c *sqlite.Conn) error {
 	return nil
 }
 
-func (run *txRun) step(c *sqlite.Conn, s *step) error {
-	r, err := s.plan.rows(c, run.x)
+func (run *txRun) step(c conn, s *step) error {
+	r, err := s.run(run.at, c, s.input(run.x))
 	if err != nil {
 		return err
 	}
@@ -162,13 +157,13 @@ func (run *txRun) step(c *sqlite.Conn, s *step) error {
 	start, rows := len(run.results), int64(0)
 	for r.Step() {
 		if rows++; rows == 1 && s.slot >= 0 {
-			run.results = s.appendRow(run.results, r)
+			run.results = r.AppendRow(run.results)
 		}
 	}
 	if err := r.Err(); err != nil {
 		return err
 	}
-	if !s.stmt.ReadOnly {
+	if !s.readOnly {
 		if rows, err = r.Exec(); err != nil {
 			return err
 		}

@@ -144,7 +144,6 @@ func TestTXAgain(t *testing.T) {
 	n := setup(t, func(w *Where) {
 		w.Schema = shop + `CREATE TABLE IF NOT EXISTS gifts (sale INTEGER REFERENCES sales (id) DEFERRABLE INITIALLY DEFERRED);`
 	})
-	b := n.opened.Backend.(*backend)
 	bad := n.must("POST /bad", &Use{TX: []Step{{Query: query(t, "INSERT INTO gifts VALUES (-1) RETURNING sale"), As: "gift"}}})
 	good := n.must("POST /good", &Use{TX: []Step{
 		{Query: query(t, "UPDATE stock SET quantity = quantity + 1 WHERE sku = 'a' RETURNING quantity"), As: "now"},
@@ -154,7 +153,7 @@ func TestTXAgain(t *testing.T) {
 	var mu sync.Mutex
 	totals := make(map[string]bool)
 	rounds := 0
-	for b.db.Stats().Again == 0 || rounds < 20 {
+	for n.file().Stats().Again == 0 || rounds < 20 {
 		rounds++
 		var wait sync.WaitGroup
 		for i := range 12 {

@@ -4,52 +4,55 @@ import (
 	"sync"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
 // write answers with what a writing statement gives, once it is committed.
 type write struct {
-	*backend
+	handler
 	*plan
-	watch  watch
-	answer answer
+	answer    answer
+	int64Text bool
+	// single is set when nothing in the answer can undo the write.
+	single bool
 	runs   sync.Pool // of *writeRun
 }
 
-// writeRun is one exchange on its way through the writer.
+// writeRun is one exchange on its way through a transaction.
 type writeRun struct {
+	of *write
 	x  *sluice.Exchange
-	do func(*sqlite.Conn) error
+	at int
 }
 
-func newWrite(b *backend, p *plan, returns string, w watch) *write {
-	h := &write{backend: b, plan: p, watch: w, answer: answers[returns]}
-	h.runs.New = func() any {
-		run := &writeRun{}
-		run.do = func(c *sqlite.Conn) error { return h.write(c, run.x) }
-		return run
-	}
+func newWrite(base handler, p *plan, returns string, int64Text bool) *write {
+	h := &write{handler: base, plan: p, answer: answers[returns], int64Text: int64Text, single: returns == "count" || returns == "none"}
+	h.runs.New = func() any { return &writeRun{of: h} }
 	return h
 }
 
-// Serve has the statement run by the writer, which commits several exchanges at once. The answer is made before the
-// commit; should that fail, the error stands in its place.
+// Serve has the statement run and committed. The answer is made before the commit; should that fail, the error stands
+// in its place.
 func (h *write) Serve(x *sluice.Exchange) error {
 	call := h.watch.begin(x)
+	at, err := h.place(x)
+	if err != nil {
+		return call.end(err)
+	}
 	run := h.runs.Get().(*writeRun)
-	run.x = x
-	err := h.db.Write(x.Context(), run.do)
+	run.x, run.at = x, at
+	err = h.shards[at].write(x, run, h.single)
 	run.x = nil
 	h.runs.Put(run)
 	return call.end(err)
 }
 
-// write runs on the writer's goroutine while Serve waits, and perhaps more than once.
-func (h *write) write(c *sqlite.Conn, x *sluice.Exchange) error {
-	r, err := h.rows(c, x)
+// write runs while Serve waits, and perhaps more than once.
+func (run *writeRun) write(c conn) error {
+	h := run.of
+	r, err := h.run(run.at, c, h.input(run.x))
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	return h.answer(h.plan, r, x)
+	return h.answer(h.statement, r, run.x, h.int64Text)
 }

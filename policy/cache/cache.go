@@ -2,6 +2,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -147,7 +148,25 @@ func (c *cache) shows(x *sluice.Exchange) bool {
 	if c.config.Private || c.config.Shared {
 		return false
 	}
-	return x.Caller.Known() || x.Request.Peer != nil || x.Request.Header.Has("Authorization") || x.Request.Header.Has("Cookie")
+	h := &x.Request.Header
+	if x.Caller.Known() || x.Request.Peer != nil || h.Has("Authorization") {
+		return true
+	}
+	for _, f := range h.Fields() {
+		if sluice.SameToken(f.Name, "Cookie") && !onlyToken(f.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+// tokenCookie is the cookie of the consistency token, which a browser sends back after a write. It says what its caller
+// has seen, and not who that is.
+const tokenCookie = "__Host-ct="
+
+// onlyToken tells whether a Cookie holds nothing but the consistency token.
+func onlyToken(cookies []byte) bool {
+	return bytes.HasPrefix(cookies, []byte(tokenCookie)) && bytes.IndexByte(cookies, ';') < 0
 }
 
 // find is what is kept for a request, nil when there is nothing, and where it would be.

@@ -241,6 +241,8 @@ func TestWhoMayHaveIt(t *testing.T) {
 		{name: "nobody known", block: "1m", serve: says("a"), want: 1},
 		{name: "Authorization", block: "1m", serve: says("a"), fields: []string{"authorization: x"}, want: 2},
 		{name: "Cookie", block: "1m", serve: says("a"), fields: []string{"cookie: a=b"}, want: 2},
+		{name: "token cookie", block: "1m", serve: says("a"), fields: []string{"cookie: __Host-ct=x"}, want: 1},
+		{name: "token cookie and another", block: "1m", serve: says("a"), fields: []string{"cookie: __Host-ct=x; a=b"}, want: 2},
 		{name: "public answer", block: "1m", serve: says("a", "cache-control: public"), fields: []string{"cookie: a=b"}, want: 1},
 		{name: "shared", block: "{ttl: 1m, shared: true}", serve: says("a"), fields: []string{"cookie: a=b"}, want: 1},
 		{name: "private", block: "{ttl: 1m, private: true}", serve: says("a"), before: []string{"test_caller: {subject: ann}"}, want: 1},

@@ -43,7 +43,7 @@ func TestRedis(t *testing.T) {
 	}()
 	select {
 	case err := <-answered:
-		t.Errorf("a frozen server answers: %v", err)
+		t.Fatalf("a frozen server answers: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	r.Thaw()

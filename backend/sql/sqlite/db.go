@@ -71,6 +71,7 @@ type DB struct {
 	writer  *writer // nil if read only
 	stmts   catalog
 	keep    keeper
+	here    atomic.Pointer[Here]
 	close   func() error
 	commits atomic.Int64
 	writes  atomic.Int64
@@ -219,6 +220,11 @@ func (c *Conn) set(r role) error {
 		return wrap(c.db.name, "", err, nil)
 	}
 	c.raw.Limit(sqlite3.LIMIT_LENGTH, maxLength)
+	if r == roleWriter {
+		if err := c.createHere(); err != nil {
+			return err
+		}
+	}
 	sql := fmt.Sprintf("PRAGMA cache_size=-%d; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;", o.CacheSize>>10)
 	switch {
 	case r == roleWriter:

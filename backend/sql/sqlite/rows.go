@@ -149,6 +149,9 @@ func (r *Rows) Close() {
 // Stmt is the statement the rows are of.
 func (r *Rows) Stmt() *Stmt { return r.stmt }
 
+// Columns is how many columns a row has.
+func (r *Rows) Columns() int { return r.raw.ColumnCount() }
+
 // Type is the type of the value in column i. Ask before reading the value: reading it as another type converts it.
 func (r *Rows) Type(i int) Type { return Type(r.raw.ColumnType(i)) }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
 
-// encoder writes rows of one statement as JSON objects, straight into a buffer.
+// encoder writes rows of one statement of SQLite as JSON objects, straight into a buffer.
 type encoder struct {
 	fields    []field
 	int64Text bool

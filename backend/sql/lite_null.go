@@ -11,20 +11,21 @@ import (
 // where something that makes NULLs stands between the two: an outer join, a scalar subquery that finds no row, an
 // aggregate over none, another part of a union. So a column that its table never leaves NULL may be NULL all the same,
 // unless the plan of reading it shows nothing but tables, each read for itself, and what only conditions can hold.
-func (b *backend) nullable(p *plan, c sqlite.Column) bool {
+func (l *lite) nullable(s *statement, column int) bool {
+	c := s.native.(*liteStatement).Columns[column]
 	if !c.NotNull {
 		return true
 	}
-	name, from := quoteName(c.Name), subquery(p.stmt.SQL)
-	once, plain := b.scalars("SELECT " + name + " FROM " + from)
-	twice, same := b.scalars(fmt.Sprintf("SELECT %s, %s FROM %s", name, name, from))
+	name, from := quoteName(c.Name), subquery(s.text)
+	once, plain := l.scalars("SELECT " + name + " FROM " + from)
+	twice, same := l.scalars(fmt.Sprintf("SELECT %s, %s FROM %s", name, name, from))
 	// A scalar subquery of a condition runs once, however often the column is asked for; one that gives it, as often.
 	return !plain || !same || once != twice
 }
 
 // scalars counts the scalar subqueries in the plan of a statement, and tells whether else there are only plain reads.
-func (b *backend) scalars(sql string) (count int, plain bool) {
-	steps, err := b.db.Explain(sql)
+func (l *lite) scalars(sql string) (count int, plain bool) {
+	steps, err := l.db.Explain(sql)
 	if err != nil {
 		return 0, false
 	}
@@ -51,6 +52,3 @@ func isPlain(s sqlite.Plan) bool {
 		return strings.HasPrefix(d, "USE TEMP B-TREE") || strings.HasPrefix(d, "LIST SUBQUERY") || strings.HasPrefix(d, "CORRELATED LIST SUBQUERY")
 	}
 }
-
-// subquery is a statement in brackets. The line break ends a comment that it may end with.
-func subquery(sql string) string { return "(" + trimStatement(sql) + "\n)" }

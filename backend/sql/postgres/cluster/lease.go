@@ -1,0 +1,141 @@
+package cluster
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/sql/postgres"
+	"github.com/sluiceapi/sluice/backend/sql/postgres/pool"
+)
+
+// Lease is a connection that was lent for one read or write. It is the borrower's alone until Release.
+type Lease struct {
+	// Conn is in read-only mode for reads, and in read-write mode for writes.
+	Conn *postgres.Conn
+
+	cluster    *Cluster
+	server     *server
+	held       *pool.Held[*session]
+	generation uint64
+	term       *term // of the primary, or the last known
+	write      bool
+	timed      bool
+	reason     Reason
+	version    sluice.Version
+	known      bool
+	lost       bool
+}
+
+// Server is the address of the server.
+func (l *Lease) Server() string { return l.server.Address }
+
+// Reason is why this server was chosen.
+func (l *Lease) Reason() Reason { return l.reason }
+
+// Lost tells whether the caller has been told of a write that is not there any more: it was made on a timeline that
+// ended before it. What is read comes from the primary.
+func (l *Lease) Lost() bool { return l.lost }
+
+// Version is what the server holds at least, from before the statement is sent, and whether that is known: what is
+// cached may bear it. On the primary it is one less than what is on its disk, for a commit that is there may not be
+// visible yet.
+func (l *Lease) Version() (sluice.Version, bool) { return l.version, l.known }
+
+// WantsLSN tells whether a write must ask for pg_current_wal_flush_lsn() after its commit, for Committed: whether there
+// are others to read from, and places to compare.
+func (l *Lease) WantsLSN() bool { return l.write && l.cluster.Tokens() && !l.timed }
+
+// Committed notes that a write of this lease has committed, and returns the version from which it is seen by all. Lsn is
+// what pg_current_wal_flush_lsn() said after the commit, zero where WantsLSN is false or nothing was heard any more.
+func (l *Lease) Committed(lsn uint64) (version sluice.Version, ok bool) {
+	v := sluice.Version{Source: l.cluster.options.Source}
+	if l.term == nil || !l.write || !l.cluster.Tokens() {
+		return v, false
+	}
+	v.Timeline = l.term.timeline
+	if l.timed {
+		v.Timed, v.Position = true, uint64(l.cluster.options.Now().UnixMilli())+1
+		return v, true
+	}
+	if lsn == 0 {
+		return v, false
+	}
+	l.term.raise(LSN(lsn))
+	v.Position = lsn
+	return v, true
+}
+
+// Release gives the connection back. Err is how what was done with it ended, nil if well: where it says that the server
+// is gone, or is no primary any more, all connections to it are dropped, and all servers are asked who is the primary
+// now. The lease must not be used again.
+func (l *Lease) Release(err error) {
+	s, held := l.server, l.held
+	if err != nil && l.failed(err) {
+		l.cluster.suspect(s, l.generation, err)
+	}
+	l.Conn, l.held = nil, nil
+	s.inFlight.Add(-1)
+	s.pool.Release(held, false)
+}
+
+// failed tells whether an error says something about the server, not about the statement.
+func (l *Lease) failed(err error) bool {
+	return gone(err) || l.write && postgres.IsReadOnly(err)
+}
+
+// gone tells whether a server is gone: it, or the network, ended a connection, or takes none. A session that was ended
+// for being idle says nothing of the server.
+func gone(err error) bool {
+	e, ok := errors.AsType[*postgres.Error](err)
+	return ok && postgres.IsGone(err) && e.Code != "57P05"
+}
+
+// Retryable tells whether a read that failed may be run again, on another server: nothing had been answered, and its
+// server or connection is gone, or a replica gave the read up to go on with what its primary did. Writes may only be run
+// again where postgres.IsNotSent says so.
+func Retryable(err error) bool {
+	return gone(err) || postgres.IsNotSent(err) || postgres.IsConflict(err)
+}
+
+// lend takes a connection of a server. It is nil without an error if the server was given up meanwhile.
+func (c *Cluster) lend(s *server, deadline time.Time, readOnly bool) (*Lease, error) {
+	generation := s.generation.Load()
+	s.inFlight.Add(1)
+	h, err := s.pool.Acquire(deadline, readOnly)
+	if err != nil {
+		s.inFlight.Add(-1)
+		if _, dial := errors.AsType[*pool.DialError](err); dial && gone(err) {
+			c.suspect(s, generation, err)
+			return nil, nil
+		}
+		return nil, refusal(err)
+	}
+	if s.generation.Load() != generation {
+		s.inFlight.Add(-1)
+		s.pool.Release(h, false)
+		return nil, nil
+	}
+	l := &h.Conn.lease
+	*l = Lease{Conn: h.Conn.conn, cluster: c, server: s, held: h, generation: generation, write: !readOnly}
+	return l, nil
+}
+
+// retryAfter is what a client is told to wait while servers are busy, or away.
+const retryAfter = time.Second
+
+// errExhausted is made once: there are many of it when there is one.
+var errExhausted = &sluice.Error{Code: sluice.Unavailable, Message: "all connections to the database are in use",
+	RetryAfter: retryAfter, Err: pool.ErrExhausted}
+
+// refusal is what a client is told of a pool that gives nothing.
+func refusal(err error) error {
+	if err == pool.ErrExhausted {
+		return errExhausted
+	}
+	message := "the database can not be reached now"
+	if errors.Is(err, pool.ErrExhausted) {
+		message = errExhausted.Message
+	}
+	return &sluice.Error{Code: sluice.Unavailable, Message: message, RetryAfter: retryAfter, Err: err}
+}

@@ -1,0 +1,183 @@
+package cluster
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluiceapi/sluice/backend/sql/postgres"
+	"github.com/sluiceapi/sluice/backend/sql/postgres/pool"
+)
+
+// server is one server of the cluster, with its pool.
+type server struct {
+	Server
+	pool     *pool.Pool[*session]
+	probe    *probe
+	kick     chan struct{} // asks for a probe now
+	inFlight atomic.Int64
+	// generation grows whenever what is known of the server is forgotten, with all connections to it. It is changed
+	// with the cluster's mu held.
+	generation atomic.Uint64
+
+	// The cluster's mu guards the rest.
+	sight   *answer   // what the last probe found; nil while nothing is known
+	asOf    time.Time // all that the primary had committed by then is there; zero while that is not known
+	strikes int       // probes in a row that were not answered in time
+	err     error     // why nothing is known
+	state   State
+	seen    uint32 // the timeline on which it was a replica last
+	ejected int64
+}
+
+// session is a connection as its server's pool has it.
+type session struct {
+	conn  *postgres.Conn
+	lease Lease
+}
+
+// Close ends the session.
+func (s *session) Close() error { return s.conn.Close() }
+
+// Alive tells whether the connection stands.
+func (s *session) Alive() bool { return s.conn.Alive() }
+
+// Usable tells whether another may have the connection.
+func (s *session) Usable() bool { return s.conn.Usable() }
+
+// SetReadOnly sets the mode of transactions from the next on.
+func (s *session) SetReadOnly(readOnly bool) { s.conn.SetReadOnly(readOnly) }
+
+// newServer makes a server, whose pool begins to connect.
+func (c *Cluster) newServer(s Server) (*server, error) {
+	o := &c.options
+	n := &server{Server: s, kick: make(chan struct{}, 1), state: Unknown}
+	n.probe = &probe{config: probeConfig(s), timeout: o.ProbeTimeout, now: o.Now}
+	waits := c.waitHistogram(s.Address)
+	var err error
+	n.pool, err = pool.New(pool.Options[*session]{
+		Dial: func(ctx context.Context) (*session, error) {
+			conn, err := postgres.Dial(ctx, s.config, o.Conn)
+			if err != nil {
+				return nil, err
+			}
+			return &session{conn: conn}, nil
+		},
+		Max: o.Pool.Max, MinIdle: o.Pool.MinIdle, AcquireTimeout: o.Pool.AcquireTimeout,
+		IdleTimeout: o.Pool.IdleTimeout, Lifetime: o.Pool.Lifetime, Waited: waits.Observe, Now: o.Now,
+	})
+	return n, err
+}
+
+// kickNow asks for a probe without waiting for its time.
+func (s *server) kickNow() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// leastPause is between probes of a server that are asked for: what goes wrong for many at once asks once.
+const leastPause = 25 * time.Millisecond
+
+// watch probes a server until ctx ends.
+func (c *Cluster) watch(ctx context.Context, s *server) {
+	defer s.probe.close()
+	for {
+		began := c.options.Now()
+		generation := s.generation.Load()
+		a, err := s.probe.ask(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		c.note(s, generation, a, err)
+		pause := time.NewTimer(c.interval())
+		select {
+		case <-pause.C:
+		case <-s.kick:
+		case <-ctx.Done():
+		}
+		pause.Stop()
+		if rest := leastPause - c.options.Now().Sub(began); rest > 0 {
+			pause.Reset(rest)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+			}
+			pause.Stop()
+		}
+	}
+}
+
+// strikesOut is how many probes in a row must go unanswered before connections to a server are dropped: one may have
+// met a machine that was busy.
+const strikesOut = 2
+
+// note takes in what a probe found.
+func (c *Cluster) note(s *server, generation uint64, a answer, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.generation.Load() != generation {
+		s.kickNow() // it was given up while it was asked: what it said may be from before
+		return
+	}
+	now := c.options.Now()
+	switch {
+	case err == nil:
+		c.take(s, &a)
+	case err == errSilent && s.strikes+1 < strikesOut && s.sight != nil:
+		s.strikes++
+		if s.sight.recovery {
+			s.asOf = time.Time{} // there are others to read from
+		}
+		s.kickNow()
+	default:
+		c.forget(s, err)
+	}
+	c.judge(now)
+}
+
+// take notes what a server said. mu is held.
+func (c *Cluster) take(s *server, a *answer) {
+	before := s.sight
+	if before != nil && a.recovery && !before.recovery {
+		c.forget(s, errDemoted) // connections of when it was the primary
+	}
+	if before == nil {
+		s.pool.Retry()
+	}
+	s.sight, s.err, s.strikes = a, nil, 0
+	if a.recovery {
+		s.seen = a.timeline
+	}
+}
+
+// forget drops all connections to a server and all that is known of it. mu is held.
+func (c *Cluster) forget(s *server, why error) {
+	s.err = why
+	s.strikes = 0
+	if s.sight == nil {
+		return
+	}
+	s.sight, s.asOf = nil, time.Time{}
+	s.generation.Add(1)
+	s.pool.Reset()
+}
+
+// suspect gives a server up for which a connection of that generation has failed, and has all servers asked now.
+func (c *Cluster) suspect(s *server, generation uint64, why error) {
+	c.mu.Lock()
+	if s.generation.Load() == generation && s.sight != nil {
+		c.forget(s, why)
+		c.judge(c.options.Now())
+	}
+	c.mu.Unlock()
+	c.probeNow()
+}
+
+// probeNow asks all servers, at once.
+func (c *Cluster) probeNow() {
+	for _, s := range c.servers {
+		s.kickNow()
+	}
+}
