@@ -56,6 +56,10 @@ prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 prove-slow: ## 500 slow connections of each sort do not stop ordinary clients
 	go run ./prove slow
 
+.PHONY: prove-freshness
+prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
+	go run ./prove freshness
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy
