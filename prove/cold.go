@@ -83,6 +83,7 @@ func askAtOnce(clients []client, path string, t *tally) {
 type cacheCounts struct {
 	hits, misses float64 // of the endpoint item
 	queries      float64 // of the endpoint cold
+	waiting      float64 // purges that have not reached Redis
 }
 
 func countCaches(nodes []*node) (c cacheCounts, err error) {
@@ -96,6 +97,7 @@ func countCaches(nodes []*node) (c cacheCounts, err error) {
 		text := string(a.body)
 		c.hits += sum(text, "sluice_cache_requests_total", `endpoint="item"`, `result="hit"`)
 		c.misses += sum(text, "sluice_cache_requests_total", `endpoint="item"`, `result="miss"`)
+		c.waiting += sum(text, "sluice_cache_purges_waiting")
 		c.queries += sum(text, "sluice_sql_duration_seconds_count", `endpoint="cold"`)
 	}
 	return c, nil
@@ -104,8 +106,12 @@ func countCaches(nodes []*node) (c cacheCounts, err error) {
 // sum adds up the series of that name with those labels in Prometheus' text.
 func sum(metrics, name string, labels ...string) (total float64) {
 	for line := range strings.Lines(metrics) {
-		series, value, found := strings.Cut(strings.TrimSpace(line), "} ")
-		if !found || !strings.HasPrefix(series, name+"{") {
+		line, is := strings.CutPrefix(strings.TrimSpace(line), name)
+		series, value, found := strings.Cut(line, "} ")
+		if !found {
+			series, value = "", line
+		}
+		if !is || found != strings.HasPrefix(series, "{") || !found && !strings.HasPrefix(value, " ") {
 			continue
 		}
 		fits := true

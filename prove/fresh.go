@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluiceapi/sluice/sluicetest/servers"
@@ -24,6 +25,8 @@ type freshTrial struct {
 	written, read, ownRead counts
 	before, after          cacheCounts
 	outage                 time.Duration
+	unended                atomic.Int64 // writes that were acknowledged without having ended what was kept
+	remains                error        // what is old when all is over
 	cold                   coldTrial
 }
 
@@ -40,7 +43,7 @@ const (
 
 func freshness(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("prove freshness", flag.ContinueOnError)
-	span := flags.Duration("span", 15*time.Second, "how long is written and read; in the middle Redis is away for a while and comes back empty")
+	span := flags.Duration("span", 15*time.Second, "how long is written and read; in the middle Redis is away for a while, comes back empty, and takes no notices any more")
 	keys := flags.Int("cold", 5, "cold keys that 1,000 clients ask for at once")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -85,12 +88,16 @@ func (f *freshTrial) run(ctx context.Context, span time.Duration, keys int) (err
 	if err := f.load(ctx, span); err != nil {
 		return err
 	}
-	f.after, err = countCaches(f.nodes)
+	if f.after, err = countCaches(f.nodes); err != nil {
+		return err
+	}
+	f.remains, err = f.sweep(ctx)
 	f.written, f.read, f.ownRead = f.writes.take(), f.reads.take(), f.own.take()
 	return err
 }
 
-// load writes and reads for a while. In the middle Redis is killed, and started again empty.
+// load writes and reads for a while. In the middle Redis is killed, and started again empty; from then on it refuses
+// notices, as if all of them were lost.
 func (f *freshTrial) load(ctx context.Context, span time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -114,7 +121,8 @@ func (f *freshTrial) load(ctx context.Context, span time.Duration) error {
 	}
 	f.redis.Restart()
 	f.outage = time.Since(began)
-	progress("Redis is back, and empty")
+	f.redis.Do("ACL", "SETUSER", "default", "-publish")
+	progress("Redis is back, empty, and takes no notices any more")
 	if !rest(ctx, span/2) {
 		return ctx.Err()
 	}
@@ -138,7 +146,12 @@ func (f *freshTrial) write(ctx context.Context, number int) {
 		if err != nil {
 			continue
 		}
+		// An answer without a token has not ended what was kept: Redis is away. Nothing is promised until it is back.
 		token := a.header.Get("Consistency-Token")
+		if token == "" {
+			f.unended.Add(1)
+			continue
+		}
 		f.ledger.acknowledge(item, version, time.Now())
 		for i := range clients {
 			f.readOwn(&clients[i], item, version, token)
@@ -146,11 +159,8 @@ func (f *freshTrial) write(ctx context.Context, number int) {
 	}
 }
 
-// readOwn reads what was just written. Without a token, which there is none of while Redis is away, nothing is promised.
+// readOwn reads what was just written.
 func (f *freshTrial) readOwn(c *client, item, version int, token string) {
-	if token == "" {
-		return
-	}
 	began := time.Now()
 	a, err := c.do(getItem(item, token))
 	var got int
@@ -188,6 +198,37 @@ func (f *freshTrial) look(ctx context.Context) {
 	}
 }
 
+// sweep reads every item on every node when all is written, and ended as soon as it can be: none may be old.
+func (f *freshTrial) sweep(ctx context.Context) (old, err error) {
+	progress("reading all items on all nodes")
+	for c := f.after; c.waiting > 0; c, err = countCaches(f.nodes) {
+		if err != nil || !rest(ctx, 100*time.Millisecond) {
+			return nil, errors.Join(err, ctx.Err())
+		}
+	}
+	if !rest(ctx, freshLimit) {
+		return nil, ctx.Err()
+	}
+	clients := clientsOf(f.nodes)
+	defer closeAll(clients)
+	for i := range clients {
+		for item := range freshItems {
+			a, err := clients[i].do(getItem(item, ""))
+			if err != nil {
+				return nil, err
+			}
+			got, err := versionOf(a)
+			if last := f.ledger.last(item); err == nil && got != last {
+				err = fmt.Errorf("item %d: node %d gives version %d in the end, and %d was written last: %s", item, i, got, last, a.header.Get("Cache-Status"))
+			}
+			if err != nil {
+				return err, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
 func (f *freshTrial) verdict() error {
 	var errs []error
 	if share := f.hitShare(); share < freshHits {
@@ -196,7 +237,7 @@ func (f *freshTrial) verdict() error {
 	if f.written.served == 0 || f.ownRead.served == 0 {
 		errs = append(errs, fmt.Errorf("%d writes and %d reads of a writer with its token; want some", f.written.served, f.ownRead.served))
 	}
-	return errors.Join(append(errs, f.written.fault("writes"), f.read.fault("reads"), f.ownRead.fault("reads of what was just written"), f.cold.verdict())...)
+	return errors.Join(append(errs, f.written.fault("writes"), f.read.fault("reads"), f.ownRead.fault("reads of what was just written"), f.remains, f.cold.verdict())...)
 }
 
 func (f *freshTrial) hitShare() float64 {
@@ -206,14 +247,14 @@ func (f *freshTrial) hitShare() float64 {
 
 func (f *freshTrial) print() {
 	fmt.Printf(`
-fresh caches: %d nodes with one Redis, which was killed, away for %s, and came back empty
-  writes              %d acknowledged, %d failed; p50 %s, p99 %s
+fresh caches: %d nodes with one Redis, which was killed, away for %s, came back empty, and lost all notices then
+  writes              %d acknowledged, %d failed; p50 %s, p99 %s; %d of them while Redis was away, in the end no answer is older
   reads               %d, %.0f per second, %.1f %% of them hits; p50 %s, p99 %s
   old answers         %d later than %s after the write was acknowledged; the latest %s after it
   own writes          %d reads with the token on every node, %d of them old; p50 %s, p99 %s
   cold keys           %s
 `, freshNodes, seconds(f.outage),
-		f.written.served, f.written.failed, milliseconds(f.written.quantile(0.5)), milliseconds(f.written.quantile(0.99)),
+		f.written.served, f.written.failed, milliseconds(f.written.quantile(0.5)), milliseconds(f.written.quantile(0.99)), f.unended.Load(),
 		f.read.served+f.read.failed, f.read.perSecond(), 100*f.hitShare(), milliseconds(f.read.quantile(0.5)), milliseconds(f.read.quantile(0.99)),
 		f.read.failed, freshLimit, milliseconds(f.ledger.latest()),
 		f.ownRead.served+f.ownRead.failed, f.ownRead.failed, milliseconds(f.ownRead.quantile(0.5)), milliseconds(f.ownRead.quantile(0.99)),

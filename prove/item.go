@@ -46,6 +46,13 @@ func (l *ledger) late(item, version int, asked time.Time) (late time.Duration) {
 	return late
 }
 
+// last is the last version of an item that was written.
+func (l *ledger) last(item int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.items[item])
+}
+
 // latest is the longest that late has found.
 func (l *ledger) latest() time.Duration {
 	l.mu.Lock()

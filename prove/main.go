@@ -1,8 +1,7 @@
 // Program prove holds Sluice to claims from outside, as clients see it: that no request fails while its config is
 // reloaded or its process stopped, that slow connections do not stop ordinary clients, and that cached answers are fresh
-// on every node. It works in a temporary
-// folder and on free loopback ports, takes down all it set up when it ends, prints its figures last, and fails when a
-// claim does not hold.
+// on every node. It works in a temporary folder and on free loopback ports, takes down all it set up when it ends, prints
+// its figures last, and fails when a claim does not hold.
 package main
 
 import (
