@@ -62,6 +62,9 @@ prove-limits: ## 4 nodes and a Redis let through what one bucket would; Redis ki
 .PHONY: prove-tokens
 prove-tokens: ## No forged token is taken and no good one refused, whatever happens to the issuer
 	go run ./prove tokens
+.PHONY: prove-freshness
+prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
+	go run ./prove freshness
 
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
