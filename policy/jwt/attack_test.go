@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -310,6 +311,7 @@ func TestBadSetsAreRefused(t *testing.T) {
 		"a secret among others": issuer.Set(es.JWK(), secret),
 		"101 keys":              issuer.Set(hundred...),
 		"bad keys alone":        issuer.Set(pointOff(t, es)),
+		"members without end":   `{"keys":[` + string(jsonOf(es.JWK())) + `]` + unlike(5000) + `}`,
 		"trailing bytes":        issuer.Set(es.JWK()) + "x",
 		"cut off":               issuer.Set(es.JWK())[:50],
 	} {
@@ -317,9 +319,21 @@ func TestBadSetsAreRefused(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
+	if _, _, err := parseJWKS([]byte(`{"keys":[`+string(jsonOf(es.JWK()))+`]`+unlike(4000)+`}`), nil); err != nil {
+		t.Errorf("4000 members: %v", err)
+	}
 	if set, _, err := parseJWKS([]byte(issuer.Set(hundred[:100]...)), nil); err != nil || set.size != 100 {
 		t.Errorf("100 keys: %v", err)
 	}
+}
+
+// unlike are members that differ.
+func unlike(n int) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, `,"m%d":0`, i)
+	}
+	return text.String()
 }
 
 func TestROCA(t *testing.T) {
