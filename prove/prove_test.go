@@ -198,11 +198,17 @@ func TestArrivals(t *testing.T) {
 	for i, share := range shares {
 		if got := nodes[i] / float64(len(all)); got < share-0.02 || got > share+0.02 {
 			t.Errorf("node %d has %.3f of all, want %.2f", i, got, share)
+		}
+	}
+}
+
 func TestLedger(t *testing.T) {
+	t.Parallel()
 	l := newLedger(2)
 	start := time.Now()
 	for range 3 {
 		l.begin(1)
+	}
 	l.acknowledge(1, 1, start)
 	l.acknowledge(1, 3, start.Add(time.Second))
 	for _, c := range []struct {
@@ -212,10 +218,17 @@ func TestLedger(t *testing.T) {
 	}{{0, time.Minute, time.Minute}, {1, time.Minute, 59 * time.Second}, {2, time.Second / 2, 0}, {3, time.Minute, 0}} {
 		if got := l.late(1, c.version, start.Add(c.asked)); got != c.want {
 			t.Errorf("version %d after %v is %v late, want %v", c.version, c.asked, got, c.want)
+		}
+	}
 	if l.latest() != time.Minute || l.last(1) != 3 || l.last(0) != 0 || l.late(0, 0, start) != 0 {
 		t.Errorf("latest %v, last %d and %d", l.latest(), l.last(1), l.last(0))
+	}
+}
+
 func TestSum(t *testing.T) {
+	t.Parallel()
 	const metrics = "# TYPE a counter\na{x=\"1\",y=\"2\"} 3\na{x=\"1\",y=\"3\"} 4e+00\na_b{x=\"1\"} 7\na 9\n"
+	for _, c := range []struct {
 		labels []string
 		want   float64
 	}{{[]string{`x="1"`}, 7}, {[]string{`x="1"`, `y="3"`}, 4}, {nil, 16}, {[]string{`x="2"`}, 0}} {
