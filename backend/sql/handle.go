@@ -15,6 +15,7 @@ func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 	}
 	writes := false // guarded by the lock of fresh
 	again := func() (sluice.Handler, error) { return b.handle(env, ep, use, writes) }
+	turn := b.turns()
 	h, err := again()
 	switch {
 	case errors.Is(err, errUnknown):
@@ -30,7 +31,7 @@ func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 		f.writes = b.dialect.writes
 		f.learn = func() { writes = true }
 	}
-	b.follow(env, f)
+	b.follow(env, f, turn)
 	return f, nil
 }
 

@@ -82,7 +82,11 @@ func (b *backend) prepare(field, text string, int64Text bool, misprint func(*sha
 			continue
 		}
 		s, err := at.prepare(context.Background(), text, int64Text)
-		if err != nil {
+		switch {
+		case err != nil && b.dialect.passing(err):
+			b.lose(at, err)
+			continue
+		case err != nil:
 			return nil, misprint(at, err)
 		}
 		if p.statement != nil && !p.statement.like(s) {

@@ -29,7 +29,7 @@ type scatter struct {
 // or what becomes of them, is the scatter's: the same request has the same answer on one database and on several.
 func (u *Use) scatters(shards int) bool {
 	s := u.Scatter
-	return s != nil && (shards > 1 || u.Page != nil || len(s.Merge) > 0 || len(s.Order) > 0 || s.Limit > 0)
+	return s != nil && (shards > 1 || u.Page != nil || len(s.Merge) > 0 || len(s.Order) > 0)
 }
 
 // gather makes one answer of what the shards gave, in their order; a part is nil that is left out.

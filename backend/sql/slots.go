@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -38,10 +39,12 @@ func (b *ballot) vote(i int, held *slots.Map) error {
 	case b.agreed == nil:
 		b.agreed = held
 	case !sameSlots(b.agreed, held):
-		return fmt.Errorf("its slot map (table sluice_slot) is not that of the other shards; want the same on all, or rows would be looked for where they are not")
+		return errOtherSlots
 	}
 	return nil
 }
+
+var errOtherSlots = errors.New("its slot map (table sluice_slot) is not that of the other shards; want the same on all, or rows would be looked for where they are not")
 
 func sameSlots(a, b *slots.Map) bool {
 	for s := range slots.Slot(slots.Slots) {
@@ -98,6 +101,13 @@ func (b *backend) openSlots(ctx context.Context, env *sluice.Env, i int) error {
 	}
 	if err := s.transact(ctx, []script{{text: slotTable + ";\n" + slotRows(agreed, s.name)}}, false); err != nil {
 		return err
+	}
+	// Another node may have been faster, with other shards in its config.
+	if held, err = s.readSlots(ctx); err != nil {
+		return err
+	}
+	if held == nil || !sameSlots(held, agreed) {
+		return errOtherSlots
 	}
 	env.Log.Info("slots noted", "shard", s.name, "epoch", agreed.Epoch())
 	return nil

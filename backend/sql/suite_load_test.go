@@ -130,9 +130,9 @@ func TestSuiteTypes(t *testing.T) {
 		remove := n.use("DELETE /x", n.ask("DELETE FROM v", "count"))
 		for body, want := range map[string]string{
 			`"i": 9007199254740993, "r": 1.5, "t": "a\"b\nü", "f": true, "at": "2026-01-31 12:00:00", "j": {"a": [1]}`: `{"i":9007199254740993,"r":1.5,"t":"a\"b\nü","b":null,"f":true,"at":"2026-01-31T12:00:00Z","j":{"a": [1]}}`,
-			`"i": "-7", "r": 1e300, "f": false, "at": "2026-01-31 12:00:00.123", "j": [ ]`:                              `{"i":-7,"r":1e+300,"t":null,"b":null,"f":false,"at":"2026-01-31T12:00:00.123Z","j":[ ]}`,
-			`"i": -9223372036854775808, "r": -2, "t": ""`:                                                               `{"i":-9223372036854775808,"r":-2,"t":"","b":null,"f":null,"at":null,"j":null}`,
-			`"i": 1e3, "r": 0.1, "j": 7`:                                                                                `{"i":1000,"r":0.1,"t":null,"b":null,"f":null,"at":null,"j":7}`,
+			`"i": "-7", "r": 1e300, "f": false, "at": "2026-01-31 12:00:00.123", "j": [ ]`:                             `{"i":-7,"r":1e+300,"t":null,"b":null,"f":false,"at":"2026-01-31T12:00:00.123Z","j":[ ]}`,
+			`"i": -9223372036854775808, "r": -2, "t": ""`:                                                              `{"i":-9223372036854775808,"r":-2,"t":"","b":null,"f":null,"at":null,"j":null}`,
+			`"i": 1e3, "r": 0.1, "j": 7`: `{"i":1000,"r":0.1,"t":null,"b":null,"f":null,"at":null,"j":7}`,
 		} {
 			n.wants(insert, tenant(body), "")
 			n.wants(h, tenant(""), want)

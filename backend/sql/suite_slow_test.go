@@ -122,7 +122,9 @@ func TestSuiteExhausted(t *testing.T) {
 		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			n := s.setup(t, people, func(w *Where) { w.Pool = Pool{Max: 1, MinIdle: 1, AcquireTimeout: 50 * time.Millisecond, IdleTimeout: time.Minute, Lifetime: time.Minute} })
+			n := s.setup(t, people, func(w *Where) {
+				w.Pool = Pool{Max: 1, MinIdle: 1, AcquireTimeout: 50 * time.Millisecond, IdleTimeout: time.Minute, Lifetime: time.Minute}
+			})
 			read, write := n.use("GET /x", n.ask("SELECT 1 AS one", "one")), n.use("POST /x", n.ask("DELETE FROM orders", ""))
 			page := n.use("GET /x", &Use{Query: query(t, "SELECT id FROM users"), Page: keyset(t, 2, "id")})
 			var held []conn
