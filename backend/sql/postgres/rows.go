@@ -198,7 +198,9 @@ func (c *Conn) readLSN() (lsn uint64) {
 				lsn = binary.BigEndian.Uint64(m.Values[0])
 			}
 		case *pgproto3.ErrorResponse:
-			c.refused(m, "")
+			if err := c.refused(m, ""); IsChanged(err) {
+				c.kill(err)
+			}
 		case *pgproto3.ReadyForQuery:
 			c.answered(m)
 		}

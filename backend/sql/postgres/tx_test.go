@@ -99,6 +99,29 @@ func TestBeginTrap(t *testing.T) {
 	}
 }
 
+// TestDropped holds what becomes of a connection whose own statements somebody has dropped.
+func TestDropped(t *testing.T) {
+	t.Parallel()
+	config := setup(t, "CREATE TABLE a (id int)")
+	for _, name := range []string{"begin", "commit", "rollback", "flushed"} {
+		c := dial(t, config)
+		insert := describe(t, c, "INSERT INTO a VALUES (1)")
+		must(t, c.Script(t.Context(), "DEALLOCATE sluice_"+name, nil))
+		must(t, c.Begin(false))
+		_, err := try(c, insert, Input{})
+		if err == nil {
+			_, err = c.Commit(name == "flushed")
+		}
+		c.Rollback()
+		if (err == nil) != (name == "rollback" || name == "flushed") || IsUnknown(err) || c.Usable() != (name == "rollback") {
+			t.Errorf("without %s: %v, usable %v", name, err, c.Usable())
+		}
+	}
+	if n := ask(t, dial(t, config), "SELECT count(*) FROM a"); n != "2" {
+		t.Errorf("%s rows, want two", n)
+	}
+}
+
 func TestReadTransaction(t *testing.T) {
 	t.Parallel()
 	config := setup(t, "CREATE TABLE a (id int)")
