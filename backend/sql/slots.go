@@ -136,7 +136,7 @@ func (s *shard) readSlots(ctx context.Context) (*slots.Map, error) {
 	if there, err := s.holds(ctx, "sluice_slot"); err != nil || !there {
 		return nil, err
 	}
-	rows, err := s.query(ctx, "SELECT slot, shard, epoch FROM sluice_slot ORDER BY slot")
+	rows, err := s.query(ctx, "SELECT slot, shard, epoch, CASE WHEN owned THEN 1 ELSE 0 END FROM sluice_slot ORDER BY slot")
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -146,7 +146,9 @@ func (s *shard) readSlots(ctx context.Context) (*slots.Map, error) {
 		if i >= len(owners) || row[0] != strconv.Itoa(i) {
 			return nil, fmt.Errorf("its slot map (table sluice_slot) has no row, or two, for slot %d", i)
 		}
-		owners[i] = row[1]
+		if owners[i] = row[1]; row[3] == "1" && row[1] != s.name {
+			return nil, fmt.Errorf("it is the shard %q, as its slot map (table sluice_slot) says, and stands here as %q; want its own name", row[1], s.name)
+		}
 		n, err := strconv.ParseInt(row[2], 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("its slot map (table sluice_slot) has the epoch %q", row[2])
