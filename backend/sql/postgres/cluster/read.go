@@ -84,6 +84,9 @@ func (c *Cluster) Read(deadline time.Time, want Want) (*Lease, error) {
 			}
 			if l != nil {
 				c.counts.reads[pick.reason].Add(1)
+				if pick.reason == NotReplayed {
+					v.askReplicas()
+				}
 				l.take(v, &pick)
 				return l, nil
 			}
@@ -182,6 +185,13 @@ func (v *view) newest(floor *sluice.Version, except string) *candidate {
 		}
 	}
 	return best
+}
+
+// askReplicas has replicas say anew how far they have come: most have caught up long before the next probe is due.
+func (v *view) askReplicas() {
+	for i := range v.replicas {
+		v.replicas[i].server.kickNow()
+	}
 }
 
 // ahead tells whether a floor is of a timeline that is not known here yet. Without a term it can not be told.

@@ -95,6 +95,26 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
+// TestAskReplicas holds that a read which no replica could answer yet has the replicas asked anew.
+func TestAskReplicas(t *testing.T) {
+	t.Parallel()
+	pg := servers.StartCluster(t, servers.Options{}, 1)
+	p, r := pg.Primary, pg.Replicas[0]
+	s := open(t, func(o *Options) { o.ProbeInterval, o.MaxLag, o.TokenTTL = time.Hour, 24*time.Hour, 100*time.Hour }, pg.URL("postgres"))
+	until(t, "all is known", func() bool {
+		s.probeNow()
+		return s.status(p).State == Leading && s.status(r).LagKnown
+	})
+	until(t, "nobody is asked any more", func() bool { return len(s.servers[1].kick) == 0 && s.status(r).Age > 4*leastPause })
+	v, _ := s.write("CREATE TABLE t (n int)")
+	if got := s.read("SELECT count(*) FROM t", floor(v)); got.server != p.Address() || got.reason != NotReplayed {
+		t.Errorf("got %+v", got)
+	}
+	until(t, "the replica is known to have it", func() bool {
+		return s.read("SELECT count(*) FROM t", floor(v)).server == r.Address()
+	})
+}
+
 // TestIdle holds that no replica is late while nothing is written, however long.
 func TestIdle(t *testing.T) {
 	t.Parallel()

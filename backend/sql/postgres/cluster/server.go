@@ -94,8 +94,8 @@ func (s *server) kickNow() {
 	}
 }
 
-// leastPause is between probes of a server that are asked for: what goes wrong for many at once asks once.
-const leastPause = 25 * time.Millisecond
+// leastPause is between probes of a server that are asked for: what many find out at once asks once.
+const leastPause = 50 * time.Millisecond
 
 // watch probes a server until ctx ends.
 func (c *Cluster) watch(ctx context.Context, s *server) {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,8 +13,12 @@ import (
 type told struct {
 	t *testing.T
 	*Cluster
-	now time.Time
+	clock *atomic.Int64
 }
+
+func (d *told) now() time.Time { return time.Unix(1000, d.clock.Load()) }
+
+func (d *told) pass(t time.Duration) { d.clock.Add(int64(t)) }
 
 func tell(t *testing.T, hosts string) *told {
 	t.Helper()
@@ -21,8 +26,8 @@ func tell(t *testing.T, hosts string) *told {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &told{t: t, now: time.Unix(1000, 0)}
-	d.Cluster, err = build(Options{Servers: list, Source: 7, Now: func() time.Time { return d.now }}.WithDefaults())
+	d := &told{t: t, clock: new(atomic.Int64)}
+	d.Cluster, err = build(Options{Servers: list, Source: 7, Now: d.now}.WithDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +47,8 @@ func replica(timeline uint32, lsn LSN) answer {
 
 // says has a server answer, a tenth of a second after the last one.
 func (d *told) says(i int, a answer) {
-	d.now = d.now.Add(100 * time.Millisecond)
-	a.began = d.now
+	d.pass(100 * time.Millisecond)
+	a.began = d.now()
 	d.note(d.servers[i], d.servers[i].generation.Load(), a, nil)
 }
 
@@ -92,7 +97,7 @@ func TestLag(t *testing.T) {
 		t.Errorf("got %+v; want 3 s and 29 bytes", st)
 	}
 	d.says(1, replica(1, 120))
-	d.now = d.now.Add(5 * time.Second)
+	d.pass(5 * time.Second)
 	d.says(0, primary(1, 180, 0))
 	d.want(Leading, Lagging)
 	d.says(1, replica(1, 99))
