@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -273,8 +274,9 @@ func (t *limitsTrial) verdict() error {
 		if r.excess > float64(r.alone) {
 			errs = append(errs, fmt.Errorf("%s: %.1f more are let through than the bucket holds, and %d were decided without redis; want no more", when, r.excess, r.alone))
 		}
-		if d := r.difference(); d > off || d < -off {
-			errs = append(errs, fmt.Errorf("%s: %d are let through, %+.2f %% beside one bucket; want within %.0f %%", when, r.admitted, 100*d, 100*off))
+		if most := off + float64(r.alone)/float64(r.central); math.Abs(r.difference()) > most {
+			errs = append(errs, fmt.Errorf("%s: %d are let through, %+.2f %% beside one bucket; want within %.2f %%, with the %d that were decided without redis",
+				when, r.admitted, 100*r.difference(), 100*most, r.alone))
 		}
 	}
 	for _, f := range t.faults {
