@@ -57,6 +57,9 @@ func TestProcTexts(t *testing.T) {
 	if got, err := gauge(metrics, "go_goroutines"); err != nil || got != 16 {
 		t.Errorf("got %d, %v; want 16", got, err)
 	}
+	if got := total("a_total{b=\"}\"} 2\na_total{c=\"d\"} 3e+00\na_totals{c=\"d\"} 9\n", "a_total"); got != 5 {
+		t.Errorf("got %d, want the sum 5", got)
+	}
 	if _, err := gauge(metrics, "go_threads"); err == nil {
 		t.Error("found a series that is not there")
 	}
