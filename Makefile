@@ -13,7 +13,7 @@ help: ## List the targets
 test: needs lint ## Install what is lacking and run every test
 	go test -race -timeout 15m ./...
 	go test -run Alloc ./... # what allocates cannot be told under the race detector
-	go run ./cmd/sluice test examples/gateway examples/shop
+	go run ./cmd/sluice test examples/gateway examples/mtls examples/shop
 	go run ./examples/embed test examples/embed
 
 .PHONY: lint
@@ -55,6 +55,14 @@ prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 .PHONY: prove-slow
 prove-slow: ## 500 slow connections of each sort do not stop ordinary clients
 	go run ./prove slow
+
+.PHONY: prove-limits
+prove-limits: ## 4 nodes and a Redis let through what one bucket would; Redis killed and stopped
+	go run ./prove limits
+
+.PHONY: prove-tokens
+prove-tokens: ## No forged token is taken and no good one refused, whatever happens to the issuer
+	go run ./prove tokens
 
 .PHONY: prove-freshness
 prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key

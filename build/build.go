@@ -66,6 +66,9 @@ func (o Options) withDefaults() Options {
 func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
 	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous, nameless: map[*sluice.Endpoint]bool{}}
 	m.keys = sluice.NewKeyring(m.file.State.Keys)
+	if previous != nil && m.keys.Random() && previous.keys.Random() {
+		m.keys = previous.keys // what was signed before a reload is good after it
+	}
 	if m.shares = newShares(); previous != nil {
 		m.shares = previous.shares
 	}
@@ -150,6 +153,7 @@ func (m *maker) plan() {
 	m.everyRequest = m.planAround("every_request", m.file.EveryRequest)
 	if a := m.file.Listen.Admin; a != nil {
 		m.admin = m.planAround("listen.admin.policies", a.Policies)
+		m.checkAdminPeer()
 	}
 	m.expand("every_endpoint", m.file.EveryEndpoint, nil) // for its mistakes, also without an endpoint
 	if len(m.file.Endpoints) == 0 {
@@ -162,7 +166,7 @@ func (m *maker) plan() {
 
 // open opens every block that was planned without a mistake and folds the chains.
 func (m *maker) open() *Node {
-	node := &Node{file: m.file, now: m.opts.Now, shares: m.shares}
+	node := &Node{file: m.file, keys: m.keys, now: m.opts.Now, shares: m.shares}
 	node.users.Store(1)
 	m.openShared(node)
 	for _, b := range m.backends {

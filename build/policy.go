@@ -52,6 +52,7 @@ func (m *maker) expand(path string, list []config.Policy, within []string) []*po
 		plan := &policyPlan{kind: kind, block: block, use: kind.NewUse()}
 		plan.broken = !block.Fill(plan.use)
 		m.checkShared(plan)
+		m.checkPeer(plan)
 		plans = append(plans, plan)
 	}
 	return plans
@@ -163,6 +164,7 @@ func (m *maker) openPolicy(node *Node, p *policyPlan, ep *sluice.Endpoint) sluic
 		return nil
 	}
 	env := m.env(p.kind.Name)
+	env.Path = p.block.Path
 	policy, err := p.kind.OpenPolicy(env, ep, p.use)
 	if err != nil {
 		env.Close()

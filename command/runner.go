@@ -28,6 +28,7 @@ type runner struct {
 	admin    *server.Server
 	draining atomic.Bool
 	health   health
+	holds    holds
 	failed   chan error
 }
 
@@ -93,7 +94,7 @@ func (r *runner) make(doc *config.Document, before *build.Node) (*build.Node, er
 		observer = fresh
 	}
 	node, err := r.tool.make(doc, build.Options{Log: r.log, Metrics: r.metrics, Progress: r.tool.progress(r.log),
-		Admin: r.adminHandler, Observe: observer.Handler}, before)
+		Admin: r.adminHandler, Observe: observer.Handler, Hold: r.holds.hold}, before)
 	if err == nil && before != nil {
 		err = r.follow(&doc.File, before.File())
 	}
@@ -199,7 +200,8 @@ func serverConfig(f *config.File) server.Config {
 		c.HTTP = l.HTTP.Address
 	}
 	if l.HTTPS != nil {
-		c.HTTPS = &server.TLS{Address: l.HTTPS.Address, ClientCA: string(l.HTTPS.ClientCA), MinVersion: l.HTTPS.MinVersion}
+		c.HTTPS = &server.TLS{Address: l.HTTPS.Address, ClientCA: string(l.HTTPS.ClientCA),
+			ClientOptional: l.HTTPS.ClientCertificates == "optional", MinVersion: l.HTTPS.MinVersion}
 		for _, cert := range l.HTTPS.Certificates {
 			c.HTTPS.Certificates = append(c.HTTPS.Certificates, server.Certificate{Cert: string(cert.Cert), Key: string(cert.Key)})
 		}

@@ -14,6 +14,8 @@ type database interface {
 	prepare(ctx context.Context, text string, int64Text bool) (*statement, error)
 	// nullable tells whether a column of the result may be NULL.
 	nullable(s *statement, column int) bool
+	// refuses tells what a parameter is, if no value of the type is ever taken for it, and else "".
+	refuses(s *statement, param int, t sluice.ValueType) string
 	// sorts tells whether the statement sorts what it reads, for want of an index.
 	sorts(s *statement) (bool, error)
 	// read lends a connection on which nothing can be written, with data as new as the exchange wants it.
@@ -21,6 +23,8 @@ type database interface {
 	// write has w run in a transaction, perhaps more than once, and answers once it is committed. With single set, w runs
 	// one statement whose outcome decides nothing, so that it can be its own transaction.
 	write(x *sluice.Exchange, w writer, single bool) error
+	// crowded says why so many nodes would open more connections than a server takes, one error for each such server.
+	crowded(nodes int) error
 	// whyNot is why the database was not reached yet.
 	whyNot() error
 	// ping asks whether the database answers.
@@ -145,6 +149,8 @@ type dialect struct {
 	fault func(error) error
 	// changed tells whether an error says that the tables have changed: the statement must be prepared anew.
 	changed func(error) bool
+	// writes tells whether a statement was refused because it writes, which only showed when it ran.
+	writes func(error) bool
 	// dead tells whether a read failed because its connection died before it was answered, so that it may run again.
 	dead func(error) bool
 	// passing tells whether an error is of a server that cannot be reached now, so that to try again may help.

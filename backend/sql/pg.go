@@ -20,7 +20,7 @@ var postgresDialect = &dialect{
 	statement: func(q *Query) *SQL { return &q.Postgres },
 	parameter: func(n int) string { return "$" + strconv.Itoa(n) },
 	same:      "IS NOT DISTINCT FROM", collate: ` COLLATE "C"`,
-	fault: pgFault, changed: postgres.IsChanged, dead: pgDead, passing: pgPassing, mistake: pgMistake,
+	fault: pgFault, changed: postgres.IsChanged, writes: postgres.IsReadOnly, dead: pgDead, passing: pgPassing, mistake: pgMistake,
 	validKeys: postgres.ValidKeys, compareKeys: comparePGKeys,
 }
 
@@ -149,6 +149,10 @@ func (p *pg) nullable(s *statement, column int) bool {
 	return !s.native.(*postgres.Stmt).Columns[column].NotNull
 }
 
+func (p *pg) refuses(s *statement, param int, t sluice.ValueType) string {
+	return s.native.(*postgres.Stmt).Refuses(param, t)
+}
+
 func (p *pg) sorts(s *statement) (bool, error) { return s.native.(*postgres.Stmt).Sorts, nil }
 
 // pgConn is a connection lent to one exchange.
@@ -257,6 +261,14 @@ func (c *pgConn) commit(w writer) (uint64, error) {
 }
 
 func (p *pg) ping(context.Context) error { return p.cluster.Ping() }
+
+func (p *pg) crowded(nodes int) error {
+	var errs []error
+	for _, why := range p.cluster.Budget(nodes) {
+		errs = append(errs, errors.New(why))
+	}
+	return errors.Join(errs...)
+}
 
 func (p *pg) whyNot() error { return p.cluster.Err() }
 
