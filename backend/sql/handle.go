@@ -62,7 +62,7 @@ func (b *backend) handle(env *sluice.Env, ep *sluice.Endpoint, use *Use, writes 
 	base.watch = b.watching(env, ep, p.verb, p.text)
 	base.watch.bound = len(p.refs) > 0 || use.Page != nil
 	switch {
-	case use.Scatter != nil && len(b.shards) > 1:
+	case use.scatters(len(b.shards)):
 		return base.handleScatter(env, ep, use, p, returns)
 	case use.Page != nil:
 		return base.handlePage(env, ep, use, p)

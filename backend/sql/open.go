@@ -139,10 +139,12 @@ func (s *shard) copySchema(db *sqlite.DB, path string) error {
 // Ping asks every database.
 func (b *backend) Ping(ctx context.Context) error {
 	var errs []error
-	for _, s := range b.shards {
-		if err := s.ping(ctx); err != nil {
-			errs = append(errs, s.at(err))
+	for i, s := range b.shards {
+		if s.database == nil { // the config is only checked
+			errs = append(errs, s.at(b.where.knock(ctx, b.where.databases()[i])))
+			continue
 		}
+		errs = append(errs, s.at(s.ping(ctx)))
 	}
 	return errors.Join(errs...)
 }
