@@ -16,8 +16,11 @@ type Env struct {
 	Now func() time.Time
 	// Keys sign and verify what nodes give to clients and take back.
 	Keys *Keyring
-	// State is what nodes share.
-	State State
+	// State is what nodes share; Local is what this node shares with itself alone, for when State cannot be reached. They
+	// are the same where nodes share nothing.
+	State, Local State
+	// Nodes is how many nodes run the config.
+	Nodes int
 	// Dry is set when a config is only checked: nothing outside the process may be changed or asked over a network.
 	Dry bool
 	// MaxBody is the most that may be read of a request's body into memory, in bytes.
@@ -26,6 +29,8 @@ type Env struct {
 	// is told where somebody asks why it is not ready. It is for what must have been reached once, at first: it has no
 	// effect on a process that has been ready.
 	Hold func(what string) (ready func())
+	// Shared is how Share finds what blocks have in common. Where it is nil, nothing is shared.
+	Shared func(key ShareKey, open func(*Env) (any, error)) (any, error)
 	// Progress is told how far a long task at start has come; it is never nil.
 	Progress func(task string, done, total int64)
 

@@ -85,6 +85,9 @@ type Request struct {
 	TrustedPeer bool
 	// Peer is the verified certificate of the peer, or nil.
 	Peer *x509.Certificate
+	// PeerChain is what the peer showed beside Peer to lead from it to an authority, as it came: nothing in it is
+	// verified.
+	PeerChain []*x509.Certificate
 }
 
 // Param is one parameter of a route.

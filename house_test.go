@@ -34,9 +34,13 @@ var house = []rule{
 	{pkg: "state/memory", ours: []string{"."}, why: "it is what nodes share, in memory, and nothing else"},
 	{pkg: "state/redis", ours: []string{"."}, others: []string{"github.com/redis/rueidis"}, why: "it is what nodes share, in Redis, and nothing else"},
 	{pkg: "shard", why: "it places keys, and knows no database"},
-	{pkg: "server", ours: []string{"."}, others: []string{"golang.org/x/net", "golang.org/x/sys", "github.com/fsnotify/fsnotify"}, why: "an engine can be replaced only while nothing else is in it"},
+	{pkg: "internal/pemfile", why: "certificates, keys and authorities come from files in several rooms, and it knows none of them"},
+	{pkg: "server", ours: []string{".", "internal/pemfile"}, others: []string{"golang.org/x/net", "golang.org/x/sys"}, why: "an engine can be replaced only while nothing else is in it"},
 	{pkg: "observe", ours: []string{"."}, others: []string{"github.com/prometheus", "go.opentelemetry.io", "google.golang.org", "github.com/klauspost/compress"}, why: "it hears of exchanges, and depends on nothing that makes them"},
 	{pkg: "admin", ours: []string{".", "observe"}, others: []string{"github.com/prometheus", "github.com/klauspost/compress"}, why: "it shows what others know"},
+	{pkg: "backend/http", ours: []string{".", "internal/pemfile"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
+	{pkg: "policy/clientcert", ours: []string{".", "internal/pemfile"}, others: []string{"github.com/spiffe/go-spiffe", "github.com/maypok86/otter"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
+	{pkg: "policy/jwt", ours: []string{"."}, others: []string{"github.com/maypok86/otter"}, why: "it verifies tokens, and the cache of verified ones is what it needs of others"},
 	{pkg: "policy/*", ours: []string{"."}, others: []string{"github.com/klauspost/compress"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "backend/sql/sqlite", others: []string{"github.com/ncruces", "github.com/pressly/goose", "golang.org/x/sys"}, why: "it runs statements and knows nothing of exchanges"},
 	{pkg: "backend/sql/postgres/pool", why: "it lends connections, and knows nothing of what is sent on them"},
@@ -46,14 +50,15 @@ var house = []rule{
 	{pkg: "backend/*", ours: []string{"."}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "standard", ours: []string{".", "policy/*", "backend/*"}, why: "it is the list of kinds and nothing else"},
 	{pkg: "cases", ours: []string{".", "build", "config", "observe", "server"}, others: []string{"golang.org/x/tools"}, why: "it serves a config as the command does, with kinds that it is given"},
-	{pkg: "command", ours: []string{".", "admin", "build", "cases", "config", "observe", "server"}, others: []string{"github.com/spf13/cobra", "github.com/fsnotify/fsnotify", "github.com/schollz/progressbar", "golang.org/x/term"}, why: "it joins everything but the kinds, which its caller gives it"},
+	{pkg: "command", ours: []string{".", "admin", "build", "cases", "config", "observe", "server", "state/redis"}, others: []string{"github.com/spf13/cobra", "github.com/fsnotify/fsnotify", "github.com/schollz/progressbar", "golang.org/x/term"}, why: "it joins everything but the kinds, which its caller gives it"},
 	{pkg: "cmd/sluice", ours: []string{".", "command", "standard"}, why: "it gives the command the stock kinds"},
 	{pkg: "sluicetest/servers", others: []string{"github.com/jackc/pgx"}, why: "it starts servers, and knows nothing of what uses them"},
+	{pkg: "sluicetest/issuer", why: "programs outside use it too, so it knows nothing of Sluice"},
 	{pkg: "sluicetest", ours: []string{".", "build", "config", "server"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
 	{pkg: "examples/*", ours: []string{".", "command", "standard", "backend/function"}, why: "an example uses what a user's program would"},
-	{pkg: "tour", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
-	{pkg: "prove", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
-	{pkg: "bench", ours: []string{"sluicetest/servers"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite"}, why: "it measures programs from outside"},
+	{pkg: "tour", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "prove", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "bench", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite"}, why: "it measures programs from outside"},
 }
 
 type listed struct {
@@ -134,10 +139,10 @@ var serverTypes = []string{"http.Handler", "http.HandlerFunc", "http.ResponseWri
 	"http.Flusher", "http.ResponseController", "http.ListenAndServe", "http.Serve", "http.Pusher"}
 
 // TestEngine holds that only server knows which engine runs: net/http's server types stand in server, and in the
-// adapter of backend/function, which takes a user's http.Handler.
+// adapter of backend/function, which takes a user's http.Handler. Servers that tests and programs ask stand outside.
 func TestEngine(t *testing.T) {
 	t.Parallel()
-	allowed := []string{"server", "backend/function", "bench", "prove", "tour", "examples/*"}
+	allowed := []string{"server", "backend/function", "sluicetest/issuer", "bench", "prove", "tour", "examples/*"}
 	for _, p := range packages(t) {
 		name := room(p.ImportPath)
 		if slices.ContainsFunc(allowed, func(a string) bool { return fits(name, a) }) {

@@ -63,6 +63,7 @@ type kept struct {
 	Client   string      `json:"client,omitempty"`
 	Trusted  bool        `json:"trusted,omitempty"`
 	Peer     []byte      `json:"peer,omitempty"`
+	Chain    [][]byte    `json:"peer_chain,omitempty"`
 	Caller   *keptCaller `json:"caller,omitempty"`
 }
 
@@ -103,6 +104,9 @@ func (x *Exchange) MarshalBinary() ([]byte, error) {
 	}
 	if r.Peer != nil {
 		k.Peer = r.Peer.Raw
+		for _, c := range r.PeerChain {
+			k.Chain = append(k.Chain, c.Raw)
+		}
 	}
 	if c := &x.Caller; c.Known() {
 		k.Caller = &keptCaller{Scheme: c.Scheme, Issuer: c.Issuer, Subject: c.Subject, Claims: c.Claims}
@@ -166,6 +170,13 @@ func (k *kept) restoreRequest(r *Request) (err error) {
 		if r.Peer, err = x509.ParseCertificate(k.Peer); err != nil {
 			return fmt.Errorf("stored exchange: peer: %w", err)
 		}
+	}
+	for _, der := range k.Chain {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("stored exchange: peer: %w", err)
+		}
+		r.PeerChain = append(r.PeerChain, c)
 	}
 	return nil
 }

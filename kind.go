@@ -36,6 +36,11 @@ type Checker interface{ Check() error }
 // what to set instead, or "" when nothing is.
 type NodeBound interface{ NodeBound() string }
 
+// PeerBound is a block of a policy that lets in those who show a certificate. PassedOn tells whether it also takes
+// certificates that trusted proxies pass on. Where the config asks no client for one, and trusts no proxy, nobody could
+// ever be let in, which is a mistake.
+type PeerBound interface{ PassedOn() bool }
+
 // None is the block of a backend that needs no entry under backends.
 type None struct{}
 

@@ -3,6 +3,8 @@ package sluice
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/bits"
 	"time"
 )
 
@@ -20,13 +22,14 @@ type State interface {
 // ErrStore is in the tree of every error of a State whose store cannot be reached, or does not answer in time.
 var ErrStore = errors.New("what nodes share cannot be reached")
 
-// Counters are cells that limit how often something happens.
+// Counters are cells that limit how often something happens. Keys are borrowed until a method returns; those of buckets
+// and those of windows are apart.
 type Counters interface {
 	// Take asks a cell of the generic cell rate algorithm (ITU-T I.371; a token bucket) for up to n. The cell's time is
 	// the store's own.
-	Take(ctx context.Context, key string, limit Bucket, n int64) (Taken, error)
-	// Count adds n to a counter of a fixed window, unless more than max would be counted then: all or nothing.
-	Count(ctx context.Context, key string, limit Window, n int64) (Taken, error)
+	Take(ctx context.Context, key []byte, limit Bucket, n int64) (Taken, error)
+	// Count adds n to a counter of a fixed window, unless more than Rate.Count would be counted then: all or nothing.
+	Count(ctx context.Context, key []byte, limit Window, n int64) (Taken, error)
 }
 
 // Bucket is a token bucket: it holds up to Size, and Rate flows in.
@@ -35,14 +38,42 @@ type Bucket struct {
 	Size int64
 }
 
+// maxFill and maxCount bound the numbers that cells hold.
+const (
+	maxFill  = 100 * 365 * 24 * time.Hour
+	maxCount = 1 << 40
+)
+
+// Check says what is wrong with a bucket that no cell can keep.
+func (b Bucket) Check() error {
+	switch hi, lo := bits.Mul64(uint64(b.Size), uint64(b.Rate.Per)); {
+	case b.Size < 1:
+		return errors.New("a bucket that holds nothing")
+	case b.Rate.Count < 1 || b.Rate.Count > maxCount || b.Rate.Per < time.Microsecond:
+		return fmt.Errorf("%s cannot be counted; want from 1 to 2^40 in a period of a microsecond or more", b.Rate)
+	case hi >= uint64(b.Rate.Count):
+		return errFill
+	default:
+		if fill, _ := bits.Div64(hi, lo, uint64(b.Rate.Count)); fill > uint64(maxFill) {
+			return errFill
+		}
+		return nil
+	}
+}
+
+var errFill = errors.New("a bucket that takes more than 100 years to fill")
+
 // Window is at most Rate.Count in each period of Rate.Per, which starts at a multiple of it since 1970 in UTC.
 type Window struct{ Rate Rate }
+
+// Check says what is wrong with a window that no cell can keep.
+func (w Window) Check() error { return Bucket{Rate: w.Rate, Size: 1}.Check() }
 
 // Taken is what a cell gave.
 type Taken struct {
 	// Granted is how many of those asked for; Remaining how many more there are at once.
 	Granted, Remaining int64
-	// Retry is when the next is there, if none was granted.
+	// Retry is when the next is there; zero while there is one.
 	Retry time.Duration
 	// Reset is when the cell is full again, or the window ends.
 	Reset time.Duration
@@ -53,13 +84,17 @@ type Values interface {
 	// Values are those under the keys, in their order; nil where there is none. They belong to the caller and may be
 	// shared: nobody changes them.
 	Values(ctx context.Context, keys ...string) ([][]byte, error)
-	// SetValue puts a value under a key for a time above zero.
+	// SetValue puts a value under a key for a time above zero. Nobody may change the value from then on.
 	SetValue(ctx context.Context, key string, value []byte, ttl time.Duration) error
 	// AddValue puts a value under a key that has none, and returns what is there then: the value, or the one that was
-	// there, whose time goes on.
+	// there, whose time goes on. Nobody may change the value from then on.
 	AddValue(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error)
 	// DeleteValues removes what is under the keys.
 	DeleteValues(ctx context.Context, keys ...string) error
+	// Next raises the number that stands in decimal as the value under a key by one, and returns it. Where there is no
+	// value it starts with the store's time in microseconds since 1970: a store that was emptied goes on above all
+	// numbers that it gave before. The value is kept for ttl from then on.
+	Next(ctx context.Context, key string, ttl time.Duration) (uint64, error)
 }
 
 // Notices are short messages to all nodes, the sender's too. They may be lost, and then a listener is told so.
@@ -68,6 +103,6 @@ type Notices interface {
 	Notify(ctx context.Context, topic string, notice []byte) error
 	// Listen has hear called for each notice of a topic, one after the other and in the order of one sender, until stop
 	// is called. When notices may have been lost, hear is called with a nil notice as soon as it hears again: also at
-	// first. hear must not block. No call of hear begins after stop has returned.
+	// first. hear must not block, nor call the State or stop. No call of hear begins after stop has returned.
 	Listen(topic string, hear func(notice []byte)) (stop func())
 }

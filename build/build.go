@@ -27,7 +27,8 @@ type Options struct {
 	// Admin makes the handler of the admin listener, with guard around what only some may see; nil when nothing
 	// listens there.
 	Admin func(guard sluice.Policy) sluice.Handler
-	// OpenRedis opens what nodes share in Redis; nil keeps it in memory, whatever the config says.
+	// OpenRedis opens what nodes share in Redis, or only checks the config where Env.Dry is set; nil keeps it in memory,
+	// whatever the config says.
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
 	// Hold is sluice.Env.Hold; it may be nil.
 	Hold func(what string) (ready func())
@@ -65,6 +66,9 @@ func (o Options) withDefaults() Options {
 func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
 	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous, nameless: map[*sluice.Endpoint]bool{}}
 	m.keys = sluice.NewKeyring(m.file.State.Keys)
+	if m.shares = newShares(); previous != nil {
+		m.shares = previous.shares
+	}
 	if !doc.Complete() {
 		return nil, doc.Err()
 	}
@@ -94,6 +98,7 @@ type maker struct {
 	admin        []*policyPlan
 	endpoints    []*endpointPlan
 	shared       *shared
+	shares       *shares
 	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
 	nameless map[*sluice.Endpoint]bool
 }
@@ -103,10 +108,11 @@ func (m *maker) env(name string) *sluice.Env {
 	env := &sluice.Env{
 		Name: name, Log: m.opts.Log.With("block", name), Metrics: m.opts.Metrics, Now: m.opts.Now, Keys: m.keys,
 		Dry: m.opts.Dry, MaxBody: int64(m.file.Listen.Limits.MaxBuffered), Progress: m.opts.Progress,
-		Hold: m.opts.Hold,
+		Hold: m.opts.Hold, Nodes: m.file.Nodes,
 	}
+	env.Shared = m.share(env)
 	if m.shared != nil {
-		env.State = m.shared.state
+		env.State, env.Local = m.shared.state, m.shared.local
 	}
 	if bound, ok := m.opts.Metrics.(boundMetrics); ok {
 		env.Metrics = bound.Within(env)
@@ -144,6 +150,7 @@ func (m *maker) plan() {
 	m.everyRequest = m.planAround("every_request", m.file.EveryRequest)
 	if a := m.file.Listen.Admin; a != nil {
 		m.admin = m.planAround("listen.admin.policies", a.Policies)
+		m.checkAdminPeer()
 	}
 	m.expand("every_endpoint", m.file.EveryEndpoint, nil) // for its mistakes, also without an endpoint
 	if len(m.file.Endpoints) == 0 {
@@ -156,7 +163,7 @@ func (m *maker) plan() {
 
 // open opens every block that was planned without a mistake and folds the chains.
 func (m *maker) open() *Node {
-	node := &Node{file: m.file, now: m.opts.Now}
+	node := &Node{file: m.file, now: m.opts.Now, shares: m.shares}
 	node.users.Store(1)
 	m.openShared(node)
 	for _, b := range m.backends {
@@ -169,7 +176,8 @@ func (m *maker) open() *Node {
 		return node
 	}
 	around := m.openPolicies(node, m.everyRequest, nil)
-	inner := m.opts.Observe(node.endpoints, fold(around, routes))
+	known := &seen{next: fold(around, routes), keys: m.keys, now: m.opts.Now}
+	inner := m.opts.Observe(node.endpoints, known)
 	node.handler = &front{trusted: m.file.TrustedProxies, next: inner}
 	nothing := sluice.HandlerFunc(func(*sluice.Exchange) error { return nil })
 	node.refused = &front{trusted: m.file.TrustedProxies, next: m.opts.Observe(node.endpoints, nothing)}

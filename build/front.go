@@ -8,7 +8,8 @@ import (
 )
 
 // front finds out who the client is before anything else looks at the exchange: the peer, or what a trusted proxy
-// says of it.
+// says of it. What anyone else says of the client's certificate (RFC 9440) is removed here, so that nothing behind it,
+// not even a backend, can believe it.
 type front struct {
 	trusted []netip.Prefix
 	next    sluice.Handler
@@ -21,8 +22,21 @@ func (f *front) Serve(x *sluice.Exchange) error {
 	if len(f.trusted) > 0 && f.trusts(r.Client) {
 		r.TrustedPeer = true
 		f.believe(r)
+	} else {
+		r.Header.DelFunc(aboutCertificate)
 	}
 	return f.next.Serve(x)
+}
+
+// aboutCertificate tells the fields in which a proxy that ends TLS passes on the client's certificate.
+func aboutCertificate(f sluice.Field) bool {
+	switch len(f.Name) {
+	case len("Client-Cert"):
+		return sluice.SameToken(f.Name, "Client-Cert")
+	case len("Client-Cert-Chain"):
+		return sluice.SameToken(f.Name, "Client-Cert-Chain")
+	}
+	return false
 }
 
 func (f *front) trusts(addr netip.Addr) bool {

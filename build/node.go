@@ -21,6 +21,7 @@ type Node struct {
 	endpoints []*sluice.Endpoint
 	backends  []*backend
 	shared    *shared
+	shares    *shares
 	envs      []*sluice.Env
 
 	// users counts the exchanges that run on the node, and one for whoever holds it.

@@ -52,6 +52,7 @@ func (m *maker) expand(path string, list []config.Policy, within []string) []*po
 		plan := &policyPlan{kind: kind, block: block, use: kind.NewUse()}
 		plan.broken = !block.Fill(plan.use)
 		m.checkShared(plan)
+		m.checkPeer(plan)
 		plans = append(plans, plan)
 	}
 	return plans

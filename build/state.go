@@ -14,6 +14,7 @@ type shared struct {
 	holders
 	config config.Redis
 	state  sluice.State
+	local  sluice.State
 }
 
 // openShared opens what nodes share, or takes over what is open already: counters and caches outlive a reload.
@@ -26,9 +27,10 @@ func (m *maker) openShared(node *Node) {
 		return
 	}
 	env := m.env("state")
-	s := &shared{holders: newHolders(env), config: c, state: memory.New(m.opts.Now)}
+	local := memory.New(m.opts.Now)
+	s := &shared{holders: newHolders(env), config: c, state: local, local: local}
 	node.shared, m.shared = s, s
-	if c.URL == "" || m.opts.Dry || m.opts.OpenRedis == nil {
+	if c.URL == "" || m.opts.OpenRedis == nil {
 		return
 	}
 	state, err := m.opts.OpenRedis(env, &c)

@@ -34,6 +34,8 @@ type Options struct {
 	Overlays []string
 	// Server is what a server needs of a config. Cases run on an address of their own, whatever it says of addresses.
 	Server func(*config.File) server.Config
+	// OpenRedis is that of build.Options.
+	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
 	// Log is what the nodes log to.
 	Log *slog.Logger
 }
@@ -130,7 +132,8 @@ func (r *run) serve(files []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log, Metrics: metrics, Observe: observer.Handler}, nil)
+	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log, Metrics: metrics, Observe: observer.Handler,
+		OpenRedis: r.OpenRedis}, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", r.File, err)
 	}

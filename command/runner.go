@@ -199,7 +199,8 @@ func serverConfig(f *config.File) server.Config {
 		c.HTTP = l.HTTP.Address
 	}
 	if l.HTTPS != nil {
-		c.HTTPS = &server.TLS{Address: l.HTTPS.Address, ClientCA: string(l.HTTPS.ClientCA), MinVersion: l.HTTPS.MinVersion}
+		c.HTTPS = &server.TLS{Address: l.HTTPS.Address, ClientCA: string(l.HTTPS.ClientCA),
+			ClientOptional: l.HTTPS.ClientCertificates == "optional", MinVersion: l.HTTPS.MinVersion}
 		for _, cert := range l.HTTPS.Certificates {
 			c.HTTPS.Certificates = append(c.HTTPS.Certificates, server.Certificate{Cert: string(cert.Cert), Key: string(cert.Key)})
 		}

@@ -90,7 +90,7 @@ func (t *tool) runCases(cmd *cobra.Command, files []string, verbose bool) error 
 		began := time.Now()
 		c, err := cases.Read(file)
 		if err == nil {
-			err = c.Run(cmd.Context(), cases.Options{Kinds: t.kinds, Lookup: t.lookup, Server: serverConfig, Log: log})
+			err = c.Run(cmd.Context(), cases.Options{Kinds: t.kinds, Lookup: t.lookup, Server: serverConfig, OpenRedis: openRedis, Log: log})
 		}
 		if err != nil {
 			bad++

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,9 +41,13 @@ func TestFill(t *testing.T) {
 		`{rate: 5/s, schema: {a: 1.10, b: 12345678901234567890, c: 2001-01-01, d: ~, e: "5", f: [true, "${PORT}"]}}`: func(l limit) bool {
 			return string(l.Schema) == `{"a":1.10,"b":12345678901234567890,"c":"2001-01-01","d":null,"e":"5","f":[true,"8080"]}`
 		},
-		"{rate: 5/s, any: 1.10}":       func(l limit) bool { return l.Any == "1.10" },
-		"{rate: 5/s, any: true}":       func(l limit) bool { return l.Any == "true" },
-		"{rate: 5/s, key: \"${KEY}\"}": func(l limit) bool { return l.Key.Reveal() == "0123456789abcdef" },
+		"{rate: 5/s, names: a, keys: b}": func(l limit) bool {
+			return slices.Equal(l.Names, []string{"a"}) && len(l.Keys) == 1 && l.Keys[0].Reveal() == "b"
+		},
+		"{rate: 5/s, names: [a, b], keys: [c, d]}": func(l limit) bool { return len(l.Names) == 2 && len(l.Keys) == 2 },
+		"{rate: 5/s, any: 1.10}":                   func(l limit) bool { return l.Any == "1.10" },
+		"{rate: 5/s, any: true}":                   func(l limit) bool { return l.Any == "true" },
+		"{rate: 5/s, key: \"${KEY}\"}":             func(l limit) bool { return l.Key.Reveal() == "0123456789abcdef" },
 	} {
 		t.Run(block, func(t *testing.T) {
 			t.Parallel()
@@ -166,6 +171,9 @@ func TestSecretsAreNotShown(t *testing.T) {
 		"every_request: [\"${file:secret.txt}!\"]\n",
 		"every_request: [{limit: {rate: 5/s, key: [tr0ub4dor]}}]\n",
 		"every_request: [{limit: {rate: 5/s, key: {tr0ub4dor}}}]\n",
+		"every_request: [{limit: {rate: 5/s, keys: {tr0ub4dor}}}]\n",
+		"every_request: [{limit: {rate: 5/s, keys: [[tr0ub4dor]]}}]\n",
+		"every_request: [{limit: {rate: 5/s, burst: 0, keys: tr0ub4dor}}]\n",
 		"every_request: [{limit: {rate: 5/s, key: \"tr0ub4d\"}}]\n",
 		"every_request: [{limit: {rate: 5/s, key: \"${X:-tr0ub4d\"}}]\n",
 	} {
@@ -254,6 +262,9 @@ func TestTagsThatSayNothingPanic(t *testing.T) {
 		}{},
 		"pointer": &struct {
 			A *int `yaml:"a" default:"1"`
+		}{},
+		"one": &struct {
+			A string `yaml:"a,one"`
 		}{},
 		"map": &struct {
 			A map[string]int `yaml:"a"`

@@ -12,8 +12,14 @@ import (
 // Check refuses what is no address to listen on.
 func (a *Address) Check() error { return sluice.At("address", checkAddress(a.Address)) }
 
-// Check refuses what is no address to listen on.
-func (a *TLSAddress) Check() error { return sluice.At("address", checkAddress(a.Address)) }
+// Check refuses what is no address to listen on, and wants authorities where certificates of clients are spoken of.
+func (a *TLSAddress) Check() error {
+	err := sluice.At("address", checkAddress(a.Address))
+	if a.ClientCertificates != "" && a.ClientCA == "" {
+		err = errors.Join(err, sluice.At("client_certificates", errors.New("nobody vouches for the certificates of clients; want client_ca")))
+	}
+	return err
+}
 
 // Check refuses what is no address to listen on.
 func (a *AdminAddress) Check() error { return sluice.At("address", checkAddress(a.Address)) }

@@ -130,6 +130,9 @@ func typeWord(t reflect.Type) string {
 // notes are what the tags of a field say.
 func notes(f *field, v reflect.Value) []string {
 	var all []string
+	if f.one {
+		all = append(all, "or one alone")
+	}
 	if f.required {
 		all = append(all, "required")
 	}

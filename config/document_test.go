@@ -27,6 +27,8 @@ type limit struct {
 	Wait    time.Duration               `yaml:"wait" default:"1s" min:"10ms" max:"1h"`
 	Share   float64                     `yaml:"share" max:"1"`
 	Exempt  []string                    `yaml:"exempt"`
+	Names   []string                    `yaml:"names,one"`
+	Keys    []sluice.Secret             `yaml:"keys,one"`
 	Key     sluice.Secret               `yaml:"key"`
 	File    sluice.Path                 `yaml:"file"`
 	Size    *sluice.Size                `yaml:"size"`

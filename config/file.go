@@ -25,7 +25,7 @@ type File struct {
 	// Where the node listens.
 	Listen Listen `yaml:"listen"`
 	// The addresses or networks of proxies whose word on the client counts: X-Forwarded-For and X-Forwarded-Proto, or
-	// Forwarded.
+	// Forwarded; and Client-Cert, for the policy client_cert.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
 	// What nodes share.
 	State State `yaml:"state"`
@@ -71,8 +71,12 @@ type TLSAddress struct {
 	// Certificates with their keys. The one that fits the name that the client asks for is used, else the first.
 	// They are read again when the files change.
 	Certificates []Certificate `yaml:"certificates" required:"true"`
-	// Certificates of the authorities whose clients are let in. With it, every client must show a certificate.
+	// Certificates of the authorities whose clients are let in, as a PEM file. With it, clients are asked for a
+	// certificate. It is read again when it changes; connections that were made before stay.
 	ClientCA sluice.Path `yaml:"client_ca"`
+	// Whether every client must show a certificate of client_ca (require), or also those are let in that show none
+	// (optional), so that only what has the policy client_cert asks for one. require is the default.
+	ClientCertificates string `yaml:"client_certificates" enum:"require,optional"`
 	// The lowest version of TLS that is spoken: "1.2" or "1.3".
 	MinVersion string `yaml:"min_version" default:"1.2" enum:"1.2,1.3"`
 }

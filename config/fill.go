@@ -117,6 +117,12 @@ func notScalar(t reflect.Type, n *node, f *field) string {
 }
 
 func (fl filler) items(v reflect.Value, n *node, path string, f *field) bool {
+	inner := *f
+	inner.required, inner.one = false, false
+	if f.one && n.shape == scalar {
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		return fl.value(v.Index(0), n, path, &inner)
+	}
 	if n.shape != list {
 		return fl.wrong(n, path, n.standingFor(v.Type())+"; want a list, each entry on a line with - before it")
 	}
@@ -124,8 +130,6 @@ func (fl filler) items(v reflect.Value, n *node, path string, f *field) bool {
 		return fl.wrong(n, path, "this list is empty; want at least one entry")
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.items), len(n.items)))
-	inner := *f
-	inner.required = false
 	ok := true
 	for i, item := range n.items {
 		ok = fl.value(v.Index(i), item, path+"["+strconv.Itoa(i)+"]", &inner) && ok

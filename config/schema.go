@@ -143,6 +143,9 @@ func (s *schemaWriter) list(t reflect.Type, f *field, in scope) schema {
 	if f.required {
 		out["minItems"] = 1
 	}
+	if f.one {
+		return schema{"anyOf": []any{out["items"], out}}
+	}
 	return out
 }
 

@@ -22,6 +22,8 @@ type field struct {
 	ident string
 	// short has the block given as a scalar fill this field.
 	short, required bool
+	// one has a scalar stand for the list of it alone.
+	one bool
 	// kind collects the keys that the struct does not know as blocks; with bare, the struct may be given as a
 	// scalar, the kind of a block without content. rest collects them as the entries of a Map.
 	kind, bare, rest   bool
@@ -109,6 +111,8 @@ func newField(sf reflect.StructField, tag string, index []int) field {
 		switch option {
 		case "short":
 			f.short = true
+		case "one":
+			f.one = true
 		case "kind":
 			f.kind = true
 		case "bare":
@@ -119,6 +123,9 @@ func newField(sf reflect.StructField, tag string, index []int) field {
 		default:
 			panic("config: the field " + sf.Name + " has the unknown option " + option)
 		}
+	}
+	if f.one && (sf.Type.Kind() != reflect.Slice || !formOf(sf.Type.Elem()).isScalar()) {
+		panic("config: the field " + sf.Name + " is no list of scalars, so none can stand for it")
 	}
 	if sf.Type.Kind() == reflect.Pointer && f.fallback != "" {
 		panic("config: the field " + sf.Name + " is a pointer, nil when it is not given, and so has no default")

@@ -200,6 +200,9 @@ func wanted(t reflect.Type, f *field) string {
 	case formJSON:
 		return "a value as in JSON"
 	case formList:
+		if f.one {
+			return wanted(t.Elem(), &field{}) + ", or a list"
+		}
 		return "a list"
 	case formMap:
 		return "a map of names to " + wanted(element(t), &field{})

@@ -86,7 +86,7 @@ func (c *call) read() error {
 			return errScheme
 		}
 		if len(r.TLS.VerifiedChains) > 0 {
-			req.Peer = r.TLS.PeerCertificates[0]
+			req.Peer, req.PeerChain = r.TLS.PeerCertificates[0], r.TLS.PeerCertificates[1:]
 		}
 	}
 	c.readBody()

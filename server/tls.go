@@ -1,20 +1,14 @@
 package server
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/fsnotify/fsnotify"
+	"github.com/sluiceapi/sluice/internal/pemfile"
 )
 
 // TLS says where to listen with TLS, and as whom. Cipher suites and curves are those of crypto/tls, which are kept
@@ -27,6 +21,8 @@ type TLS struct {
 	Certificates []Certificate
 	// ClientCA is a PEM file with the authorities whose clients are let in; empty asks no client for a certificate.
 	ClientCA string
+	// ClientOptional lets clients in that show no certificate. One that is shown must still be of ClientCA.
+	ClientOptional bool
 	// MinVersion is "1.2" or "1.3".
 	MinVersion string
 }
@@ -38,6 +34,9 @@ func (t *TLS) check() error {
 	if len(t.Certificates) == 0 {
 		return errors.New("server: https needs at least one certificate")
 	}
+	if t.ClientOptional && t.ClientCA == "" {
+		return errors.New("server: optional certificates of clients need the authorities to verify them with")
+	}
 	_, err := t.version()
 	return err
 }
@@ -47,7 +46,11 @@ func (t *TLS) Check() error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	_, _, err := t.load()
+	content, err := pemfile.Read(t.files()...)
+	if err != nil {
+		return err
+	}
+	_, err = t.config(content)
 	return err
 }
 
@@ -65,79 +68,69 @@ func (t *TLS) equal(other *TLS) bool {
 	if t == nil || other == nil {
 		return t == other
 	}
-	return t.Address == other.Address && t.ClientCA == other.ClientCA && t.MinVersion == other.MinVersion &&
-		slices.Equal(t.Certificates, other.Certificates)
+	return t.Address == other.Address && t.ClientCA == other.ClientCA && t.ClientOptional == other.ClientOptional &&
+		t.MinVersion == other.MinVersion && slices.Equal(t.Certificates, other.Certificates)
 }
 
-// files are all files that the config is made of.
+// files are all files that the config is made of; the last is empty where there is no ClientCA.
 func (t *TLS) files() []string {
 	var files []string
 	for _, c := range t.Certificates {
 		files = append(files, c.Cert, c.Key)
 	}
-	if t.ClientCA != "" {
-		files = append(files, t.ClientCA)
-	}
-	return files
+	return append(files, t.ClientCA)
 }
 
-// load makes the config of crypto/tls from the files as they are now; sum is the same for the same content.
-func (t *TLS) load() (config *tls.Config, sum [sha256.Size]byte, err error) {
-	digest, content := sha256.New(), map[string][]byte{}
-	for _, name := range t.files() {
-		if content[name], err = os.ReadFile(name); err != nil {
-			return nil, sum, err
-		}
-		part := sha256.Sum256(content[name])
-		digest.Write(part[:])
-	}
+// config makes the config of crypto/tls from what the files hold.
+func (t *TLS) config(content pemfile.Content) (config *tls.Config, err error) {
 	config = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
 	if config.MinVersion, err = t.version(); err != nil {
-		return nil, sum, err
+		return nil, err
 	}
 	for _, c := range t.Certificates {
-		pair, err := tls.X509KeyPair(content[c.Cert], content[c.Key])
+		pair, err := content.Pair(c.Cert, c.Key)
 		if err != nil {
-			return nil, sum, fmt.Errorf("certificate %s with key %s: %w", c.Cert, c.Key, err)
+			return nil, err
 		}
 		config.Certificates = append(config.Certificates, pair)
 	}
-	if t.ClientCA != "" {
-		config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		if !config.ClientCAs.AppendCertsFromPEM(content[t.ClientCA]) {
-			return nil, sum, fmt.Errorf("client_ca %s: no certificate in it", t.ClientCA)
-		}
+	if t.ClientCA == "" {
+		return config, nil
 	}
-	digest.Sum(sum[:0])
-	return config, sum, nil
+	if config.ClientCAs, err = content.Authorities(t.ClientCA); err != nil {
+		return nil, fmt.Errorf("client_ca: %w", err)
+	}
+	if config.ClientAuth = tls.RequireAndVerifyClientCert; t.ClientOptional {
+		config.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return config, nil
 }
 
 // certificates keep the config of crypto/tls up to date with its files.
 type certificates struct {
-	spec    TLS
-	log     *slog.Logger
-	sum     [sha256.Size]byte // of current; used by the goroutine of watch alone
-	told    string            // the last error, which is told once; likewise
-	current atomic.Pointer[tls.Config]
-	stop    chan struct{}
-	once    sync.Once
-	done    sync.WaitGroup
+	current  atomic.Pointer[tls.Config]
+	follower *pemfile.Follower
 }
 
 // openCertificates reads the files and follows them until close.
-func openCertificates(spec TLS, log *slog.Logger) (*certificates, error) {
-	c := &certificates{spec: spec, log: log, stop: make(chan struct{})}
-	config, sum, err := spec.load()
-	if err != nil {
-		return nil, err
-	}
-	c.current.Store(config)
-	c.sum = sum
-	c.done.Go(c.watch)
-	return c, nil
+func openCertificates(spec TLS, log *slog.Logger) (c *certificates, err error) {
+	c = &certificates{}
+	c.follower, err = pemfile.Follow(log.With("address", spec.Address), spec.files(), func(content pemfile.Content) error {
+		config, err := spec.config(content)
+		if err != nil {
+			return err
+		}
+		c.current.Store(config)
+		return nil
+	})
+	return c, err
 }
 
-// config is for a listener; every handshake takes what the files held last.
+// config is for a listener; every handshake takes what the files held last. Connections that were made before stay.
+//
+// The key of session tickets outlives a change of the files, so clients go on resuming sessions. A session in which
+// a client showed a certificate is resumed by crypto/tls only while nothing in the chain has expired and the authority
+// at its end is one of ClientCAs as they are now; else the client must show its certificate anew.
 func (c *certificates) config() *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -146,73 +139,4 @@ func (c *certificates) config() *tls.Config {
 }
 
 // close stops following the files and waits for that.
-func (c *certificates) close() {
-	c.once.Do(func() { close(c.stop) })
-	c.done.Wait()
-}
-
-// settle is how long the files must be quiet before they are read: a certificate and its key are two writes.
-// look is how often they are read where no notice of changes comes, as on some network file systems.
-const (
-	settle = 100 * time.Millisecond
-	look   = time.Minute
-)
-
-func (c *certificates) watch() {
-	var events chan fsnotify.Event
-	if w := c.watcher(); w != nil {
-		defer w.Close()
-		events = w.Events
-	}
-	ticker := time.NewTicker(look)
-	defer ticker.Stop()
-	quiet := time.NewTimer(settle)
-	defer quiet.Stop()
-	for {
-		select {
-		case <-c.stop:
-			return
-		case _, ok := <-events:
-			if !ok {
-				events = nil
-			}
-			quiet.Reset(settle)
-		case <-ticker.C:
-			c.reload()
-		case <-quiet.C:
-			c.reload()
-		}
-	}
-}
-
-// watcher watches the directories of the files, because files are often replaced and not written; nil when the
-// system has no notices to give.
-func (c *certificates) watcher() *fsnotify.Watcher {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		c.log.Warn("changed certificates are found by looking at times only", "error", err)
-		return nil
-	}
-	for _, file := range c.spec.files() {
-		if err := w.Add(filepath.Dir(file)); err != nil {
-			c.log.Warn("changed certificates are found by looking at times only", "file", file, "error", err)
-		}
-	}
-	return w
-}
-
-// reload takes over what the files hold now. What cannot be used is logged, and the last good one stays.
-func (c *certificates) reload() {
-	config, sum, err := c.spec.load()
-	switch {
-	case err != nil && err.Error() == c.told:
-	case err != nil:
-		c.told = err.Error()
-		c.log.Error("changed certificates cannot be used; those before stay", "error", err)
-	case sum != c.sum:
-		c.told = ""
-		c.current.Store(config)
-		c.sum = sum
-		c.log.Info("certificates were changed", "address", c.spec.Address)
-	}
-}
+func (c *certificates) close() { c.follower.Close() }

@@ -1,6 +1,7 @@
 package sluicetest
 
 import (
+	"crypto/x509"
 	"errors"
 	"io"
 	"strings"
@@ -20,6 +21,8 @@ type PolicyCase struct {
 	Kinds  []sluice.Kind
 	// Fields are those of the request that is let through.
 	Fields []string
+	// Peer is the verified certificate of its peer; nil is none.
+	Peer *x509.Certificate
 }
 
 // Policy is the suite that every policy passes: what it lets through goes on unharmed.
@@ -52,7 +55,11 @@ func Policy(t *testing.T, c PolicyCase) {
 
 func (c PolicyCase) node(t *testing.T, h sluice.HandlerFunc) sluice.Handler {
 	t.Helper()
-	text := "sluice: 1\nendpoints:\n  e:\n    route: POST /e\n    policies:\n"
+	text := "sluice: 1\n"
+	if c.Peer != nil {
+		text += "listen:\n  https: {address: \":0\", certificates: [{cert: a, key: a}], client_ca: a}\n"
+	}
+	text += "endpoints:\n  e:\n    route: POST /e\n    policies:\n"
 	for _, entry := range append(c.Before[:len(c.Before):len(c.Before)], c.Block) {
 		lines := strings.Split(strings.TrimRight(entry, "\n"), "\n")
 		text += "      - " + strings.Join(lines, "\n        ") + "\n"
@@ -63,7 +70,9 @@ func (c PolicyCase) node(t *testing.T, h sluice.HandlerFunc) sluice.Handler {
 }
 
 func (c PolicyCase) request(t *testing.T) *sluice.Exchange {
-	return Exchange(t, "POST /e", `{"a":1}`, append([]string{"content-type: application/json"}, c.Fields...)...)
+	x := Exchange(t, "POST /e", `{"a":1}`, append([]string{"content-type: application/json"}, c.Fields...)...)
+	x.Request.Peer = c.Peer
+	return x
 }
 
 func (c PolicyCase) do(t *testing.T, h sluice.HandlerFunc) Answer {

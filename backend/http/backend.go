@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,11 @@ func open(env *sluice.Env, w *Where) (*backend, error) {
 		}
 		b.upstreams = append(b.upstreams, u)
 	}
+	if slices.ContainsFunc(b.upstreams, func(u *upstream) bool { return u.address.secure }) {
+		if err := b.secure(env, &w.TLS); err != nil {
+			return nil, err
+		}
+	}
 	b.measure(env)
 	env.Cleanup(func() {
 		for _, u := range b.upstreams {
@@ -58,15 +64,9 @@ func openUpstream(env *sluice.Env, w *Where, text string) (*upstream, error) {
 	if err != nil {
 		return nil, sluice.At("urls", err)
 	}
-	u := &upstream{address: a, connect: w.Timeouts.Connect, pool: pool{
+	return &upstream{address: a, connect: w.Timeouts.Connect, log: env.Log, pool: pool{
 		max: int64(w.Pool.Max), maxIdle: w.Pool.MaxIdle, idle: w.Pool.IdleTimeout, now: env.Now,
-	}}
-	if a.secure {
-		if u.tls, err = w.TLS.config(a.name); err != nil {
-			return nil, err
-		}
-	}
-	return u, nil
+	}}, nil
 }
 
 func (b *backend) measure(env *sluice.Env) {

@@ -147,6 +147,9 @@ func (c *call) roundTrip() error {
 		fault := c.fault(err)
 		c.conn.abort()
 		if !first || !c.resendable(err) {
+			if code := sluice.ErrorOf(fault).Code; code == sluice.BadGateway || code == sluice.GatewayTimeout {
+				c.conn.up.tell(c.start, err)
+			}
 			return fault
 		}
 		c.unwatch()
@@ -213,6 +216,7 @@ func (c *call) connectTo(u *upstream, fresh bool) (err error) {
 	}
 	if c.conn, err = u.dial(c.ctx); err != nil && !errors.Is(err, errFull) && c.ctx.Err() == nil {
 		u.passOver(c.start)
+		u.tell(c.start, err)
 	}
 	return err
 }

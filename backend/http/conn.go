@@ -1,6 +1,7 @@
 package http
 
 import (
+	"crypto/tls"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -13,6 +14,7 @@ type conn struct {
 	up *upstream
 	// raw is the socket; stream is raw, or TLS over it.
 	raw, stream net.Conn
+	tls         *tls.Config // what it was made with; nil without TLS
 	// in[start:end] was read and not used yet.
 	in         []byte
 	start, end int

@@ -27,7 +27,8 @@ const (
 	forwardedFor
 	forwardedProto
 	forwardedHost
-	// forwardedOther is another X-Forwarded field, or X-Real-IP: passed on only when a trusted proxy says it.
+	// forwardedOther is another X-Forwarded field, X-Real-IP, or the client's certificate (RFC 9440): passed on only
+	// when a trusted proxy says it.
 	forwardedOther
 	// trace is a field of W3C Trace Context.
 	trace
@@ -54,7 +55,7 @@ func roleOf(name []byte) role {
 	case 10:
 		return roleIf(name, "connection", connection) | roleIf(name, "keep-alive", hop) | roleIf(name, "tracestate", trace)
 	case 11:
-		return roleIf(name, "traceparent", trace)
+		return roleIf(name, "traceparent", trace) | roleIf(name, "client-cert", forwardedOther)
 	case 14:
 		return roleIf(name, "content-length", length) | roleIf(name, "http2-settings", hop)
 	case 16:
@@ -62,9 +63,7 @@ func roleOf(name []byte) role {
 			return hop
 		}
 	case 17:
-		if sluice.SameToken(name, "transfer-encoding") {
-			return encoding
-		}
+		return roleIf(name, "transfer-encoding", encoding) | roleIf(name, "client-cert-chain", forwardedOther)
 	case 18:
 		if sluice.SameToken(name, "proxy-authenticate") {
 			return hop

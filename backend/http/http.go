@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ var source string
 var Kind = sluice.NewBackend("http", Where{
 	Timeouts: Timeouts{Connect: 2 * time.Second, Header: 30 * time.Second, Tunnel: 10 * time.Minute},
 	Pool:     Pool{MaxIdle: 256, IdleTimeout: 30 * time.Second},
+	TLS:      TLS{MinVersion: "1.2"},
 }, Use{Host: hostUpstream}, open, sluice.Manual(source))
 
 // Where is one HTTP service, at one address or several that are equal. Requests go to the addresses in turn. An
@@ -47,17 +49,23 @@ type Where struct {
 	Pool Pool `yaml:"pool"`
 }
 
-// TLS says whom to trust and what to show.
+// TLS says whom to trust and what to show. The files are read again when they change: new connections use what they
+// hold then, and those that were kept are let go. A service's certificate is always verified.
 type TLS struct {
 	// Certificates of the authorities that are trusted, as a PEM file, instead of the system's.
 	CA sluice.Path `yaml:"ca"`
-	// The certificate to show to the service, as a PEM file.
+	// The certificate to show to the service, as a PEM file, with those that lead to its authority.
 	Cert sluice.Path `yaml:"cert"`
 	// The private key of cert, as a PEM file.
 	Key sluice.Path `yaml:"key"`
 	// The name that the service's certificate must hold, instead of the address's host.
 	ServerName string `yaml:"server_name"`
+	// The lowest version of TLS that is spoken: "1.2" or "1.3".
+	MinVersion string `yaml:"min_version" enum:"1.2,1.3"`
 }
+
+// given tells whether anything is said of TLS that a service without TLS would not heed.
+func (t *TLS) given() bool { return t.CA != "" || t.Cert != "" || t.Key != "" || t.ServerName != "" }
 
 // Timeouts bound what one request may take.
 type Timeouts struct {
@@ -125,6 +133,9 @@ func (w *Where) Check() error {
 	}
 	if len(w.URLs) > maxURLs {
 		errs = append(errs, sluice.At("urls", fmt.Errorf("%d addresses; want at most %d", len(w.URLs), maxURLs)))
+	}
+	if w.TLS.given() && !slices.ContainsFunc(w.URLs, func(text string) bool { return strings.HasPrefix(text, "https:") }) {
+		errs = append(errs, sluice.At("tls", errors.New("no address speaks TLS; want one with https")))
 	}
 	if (w.TLS.Cert == "") != (w.TLS.Key == "") {
 		errs = append(errs, sluice.At("tls", errors.New("cert and key come together")))

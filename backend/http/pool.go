@@ -37,7 +37,7 @@ func (p *pool) take(now time.Time) *conn {
 		p.conns[last] = nil
 		p.conns = p.conns[:last]
 		p.mu.Unlock()
-		if now.Sub(c.idleSince) < p.idle && c.alive(now) {
+		if now.Sub(c.idleSince) < p.idle && !c.stale() && c.alive(now) {
 			return c
 		}
 		c.abort()
@@ -54,7 +54,7 @@ func (p *pool) put(c *conn, now time.Time) {
 	}
 	c.reused, c.idleSince = true, now
 	p.mu.Lock()
-	if p.closed || len(p.conns) >= p.maxIdle {
+	if p.closed || len(p.conns) >= p.maxIdle || c.stale() {
 		p.mu.Unlock()
 		c.abort()
 		return
@@ -86,18 +86,25 @@ func (p *pool) expire() {
 	}
 }
 
+// empty closes the idle connections.
+func (p *pool) empty() {
+	p.mu.Lock()
+	idle := p.conns
+	p.conns = nil
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.abort()
+	}
+}
+
 // close closes the idle connections, and has those in use closed after their answer.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	idle := p.conns
-	p.conns = nil
 	if p.sweep != nil {
 		p.sweep.Stop()
 		p.sweep = nil
 	}
 	p.mu.Unlock()
-	for _, c := range idle {
-		c.abort()
-	}
+	p.empty()
 }

@@ -3,26 +3,27 @@ package http
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
-
-	"github.com/sluiceapi/sluice"
 )
 
 // upstream is one address of a service, with its connections.
 type upstream struct {
 	address
-	tls     *tls.Config // nil without TLS
+	// tls is for connections that are made from now on; nil without TLS.
+	tls     atomic.Pointer[tls.Config]
 	connect time.Duration
 	pool    pool
+	log     *slog.Logger
 	// restsUntil is when the address may be tried again after it took no connection, in Unix nanoseconds of Env's
 	// clock.
 	restsUntil atomic.Int64
+	// told is when it was last logged that the address gave no answer, in the same.
+	told atomic.Int64
 }
 
 // rest is how long an address is passed over that took no connection. It is short: a service that comes back is
@@ -39,20 +40,23 @@ func (u *upstream) dial(ctx context.Context) (*conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, u.connect)
 	defer cancel()
-	raw, stream, err := u.handshake(ctx)
+	config := u.tls.Load()
+	raw, stream, err := u.handshake(ctx, config)
 	if err != nil {
 		u.pool.open.Add(-1)
 		return nil, fmt.Errorf("connecting to %s: %w", u.socket, err)
 	}
-	return newConn(u, raw, stream), nil
+	c := newConn(u, raw, stream)
+	c.tls = config
+	return c, nil
 }
 
-func (u *upstream) handshake(ctx context.Context) (raw, stream net.Conn, err error) {
+func (u *upstream) handshake(ctx context.Context, config *tls.Config) (raw, stream net.Conn, err error) {
 	var d net.Dialer
-	if raw, err = d.DialContext(ctx, "tcp", u.socket); err != nil || u.tls == nil {
+	if raw, err = d.DialContext(ctx, "tcp", u.socket); err != nil || config == nil {
 		return raw, raw, err
 	}
-	secure := tls.Client(raw, u.tls)
+	secure := tls.Client(raw, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, nil, fmt.Errorf("handshake: %w", err)
@@ -64,31 +68,13 @@ func (u *upstream) resting(now time.Time) bool { return now.UnixNano() < u.rests
 
 func (u *upstream) passOver(now time.Time) { u.restsUntil.Store(now.Add(rest).UnixNano()) }
 
-// config is the TLS configuration for one address.
-func (t *TLS) config(name string) (*tls.Config, error) {
-	c := &tls.Config{
-		ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-		ClientSessionCache: tls.NewLRUClientSessionCache(0),
+// tellEvery is how often it is logged that an address gives no answer, so that a log is not filled while it does not.
+const tellEvery = 10 * time.Second
+
+// tell logs why an address gave no answer, for clients do not learn it.
+func (u *upstream) tell(now time.Time, err error) {
+	last := u.told.Load()
+	if now.UnixNano()-last >= int64(tellEvery) && u.told.CompareAndSwap(last, now.UnixNano()) {
+		u.log.Warn("the service gave no usable answer", "address", u.socket, "error", err)
 	}
-	if t.ServerName != "" {
-		c.ServerName = t.ServerName
-	}
-	if t.CA != "" {
-		pem, err := os.ReadFile(string(t.CA))
-		if err != nil {
-			return nil, sluice.At("tls.ca", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, sluice.At("tls.ca", fmt.Errorf("%s holds no certificate in PEM", t.CA))
-		}
-	}
-	if t.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(string(t.Cert), string(t.Key))
-		if err != nil {
-			return nil, sluice.At("tls.cert", err)
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
-	return c, nil
 }

@@ -1,0 +1,108 @@
+package clientcert
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/dunglas/httpsfv"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/sluicetest/servers"
+)
+
+// field is a certificate as a proxy passes it on.
+func field(c *x509.Certificate) string {
+	return ":" + base64.StdEncoding.EncodeToString(c.Raw) + ":"
+}
+
+func TestForwarded(t *testing.T) {
+	t.Parallel()
+	a := servers.NewAuthority(t, "clients")
+	between := a.Intermediate("below")
+	proxy := a.Issue(servers.Leaf{CommonName: "proxy", Client: true}).Leaf
+	direct := field(a.Issue(servers.Leaf{CommonName: "direct", Client: true}).Leaf)
+	below := field(between.Issue(servers.Leaf{CommonName: "below", Client: true}).Leaf)
+	chain := "Client-Cert-Chain: " + field(between.Leaf)
+	d := setup(t, func(c *Config) { c.CA, c.Forwarded = sluice.Path(a.CertFile), true })
+	without := setup(t, func(c *Config) { c.CA = sluice.Path(a.CertFile) })
+	for _, c := range []struct {
+		name    string
+		fields  []string
+		trusted bool
+		peer    *x509.Certificate
+		want    string // the subject, or the code
+	}{
+		{"passed on", []string{"Client-Cert: " + direct}, true, nil, "CN=direct"},
+		{"in lower case", []string{"client-cert: " + direct}, true, nil, "CN=direct"},
+		{"through a proxy with a certificate", []string{"Client-Cert: " + direct}, true, proxy, "CN=direct"},
+		{"the proxy's own is not its client's", nil, true, proxy, "unauthenticated"},
+		{"a chain without a certificate", []string{chain}, true, nil, "unauthenticated"},
+		{"with a chain", []string{"Client-Cert: " + below, chain}, true, nil, "CN=below"},
+		{"with a longer chain", []string{"Client-Cert: " + below, chain + " , " + direct}, true, nil, "CN=below"},
+		{"with a chain in two fields", []string{"Client-Cert: " + below, "Client-Cert-Chain: " + direct, chain}, true, nil, "CN=below"},
+		{"without its chain", []string{"Client-Cert: " + below}, true, nil, "forbidden"},
+		{"with another chain", []string{"Client-Cert: " + below, "Client-Cert-Chain: " + direct}, true, nil, "forbidden"},
+		{"twice", []string{"Client-Cert: " + direct, "Client-Cert: " + direct}, true, nil, "forbidden"},
+		{"two in one", []string{"Client-Cert: " + direct + ", " + direct}, true, nil, "forbidden"},
+		{"empty", []string{"Client-Cert: "}, true, nil, "forbidden"},
+		{"no base64", []string{"Client-Cert: :?:"}, true, nil, "forbidden"},
+		{"no certificate", []string{"Client-Cert: :AAAA:"}, true, nil, "forbidden"},
+		{"a chain that cannot be read", []string{"Client-Cert: " + direct, "Client-Cert-Chain: x"}, true, nil, "forbidden"},
+		{"a chain that is too long", []string{"Client-Cert: " + direct, chain + strings.Repeat(","+direct, longest)}, true, nil, "forbidden"},
+		{"of anyone", []string{"Client-Cert: " + direct}, false, nil, "unauthenticated"},
+		{"of anyone with a certificate", []string{"Client-Cert: " + direct}, false, proxy, "CN=proxy"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ask := func(h sluice.Handler) string {
+				x := sluice.NewExchange(nil)
+				x.Request.TrustedPeer, x.Request.Peer = c.trusted, c.peer
+				for _, f := range c.fields {
+					name, value, _ := strings.Cut(f, ": ")
+					x.Request.Header.Add(name, value)
+				}
+				if err := h.Serve(x); err != nil {
+					return codeOf(err)
+				}
+				return x.Caller.Subject
+			}
+			for range 2 { // as decided, and as remembered
+				if got := ask(d); got != c.want {
+					t.Errorf("got %s, want %s", got, c.want)
+				}
+			}
+			want := "unauthenticated"
+			if c.peer != nil {
+				want = "CN=proxy"
+			}
+			if got := ask(without); got != want {
+				t.Errorf("without forwarded: got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// What is taken for a certificate is what a parser of structured fields takes for its bytes, and is written in one way.
+func FuzzClientCert(f *testing.F) {
+	a := servers.NewAuthority(f, "clients")
+	f.Add([]byte(field(a.Leaf)))
+	f.Add([]byte(" :AAAA: "))
+	f.Add([]byte("::"))
+	f.Add([]byte(field(a.Leaf) + ";a=1"))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		c, err := readCertificate(value)
+		if err != nil {
+			return
+		}
+		item, err := httpsfv.UnmarshalItem([]string{string(value)})
+		if err != nil {
+			t.Fatalf("%q is no structured field: %v", value, err)
+		}
+		if raw, is := item.Value.([]byte); !is || !bytes.Equal(raw, c.Raw) || field(c) != string(bytes.Trim(value, " \t")) {
+			t.Errorf("%q was read as %x", value, c.Raw)
+		}
+	})
+}
