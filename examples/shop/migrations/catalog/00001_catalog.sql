@@ -1,6 +1,6 @@
 -- +goose Up
 CREATE TABLE products (
-    id          INTEGER PRIMARY KEY,
+    id          BIGINT    PRIMARY KEY,
     sku         TEXT      NOT NULL UNIQUE,
     name        TEXT      NOT NULL,
     category    TEXT      NOT NULL,

@@ -1,6 +1,6 @@
 -- +goose Up
 CREATE TABLE users (
-    id           INTEGER PRIMARY KEY,
+    id           BIGINT    PRIMARY KEY,
     name         TEXT      NOT NULL,
     email        TEXT      NOT NULL UNIQUE,
     country      TEXT      NOT NULL,
@@ -10,14 +10,14 @@ CREATE TABLE users (
 
 -- What products cost. Orders stand where their user does, so every shard has a copy of it.
 CREATE TABLE prices (
-    product_id  INTEGER PRIMARY KEY,
+    product_id  BIGINT  PRIMARY KEY,
     price_cents INTEGER NOT NULL CHECK (price_cents >= 0)
 );
 
 CREATE TABLE orders (
     id          TEXT      PRIMARY KEY,
-    user_id     INTEGER   NOT NULL REFERENCES users (id),
-    product_id  INTEGER   NOT NULL,
+    user_id     BIGINT    NOT NULL REFERENCES users (id),
+    product_id  BIGINT    NOT NULL,
     quantity    INTEGER   NOT NULL CHECK (quantity > 0),
     total_cents BIGINT    NOT NULL,
     state       TEXT      NOT NULL CHECK (state IN ('placed', 'paid', 'shipped', 'cancelled')),
