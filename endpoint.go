@@ -13,6 +13,8 @@ type Endpoint struct {
 	Routes []string
 	// Public endpoints are served to callers that nobody knows.
 	Public bool
+	// Authenticated is set when a policy of the endpoint, or one around the router, finds out who asks.
+	Authenticated bool
 	// Inputs are the declared inputs and, as required strings, the path parameters that are not declared. A
 	// Reference keeps an index into it.
 	Inputs []Input

@@ -82,11 +82,19 @@ const (
 
 func (r Role) String() string { return [...]string{"policy", "backend"}[r] }
 
+// Authentication stands in an Order for every kind that finds out who asks.
+const Authentication = "authentication"
+
 // Order is a rule between two policy kinds in one list: Kind must stand before, or after, the other, and why.
 type Order struct {
 	Before bool
 	Kind   string
 	Why    string
+}
+
+// Means tells whether the rule is about that other kind.
+func (o Order) Means(other *Kind) bool {
+	return o.Kind == other.Name || o.Kind == Authentication && other.Authenticates
 }
 
 // Trait sets what is special about a kind.

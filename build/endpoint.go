@@ -167,6 +167,7 @@ func (m *maker) planChain(p *endpointPlan) {
 	m.checkOrder(append(slices.Clone(m.everyRequest), p.chain...))
 	known := slices.ContainsFunc(m.everyRequest, func(a *policyPlan) bool { return a.kind.Authenticates })
 	known = m.checkCaller(p.chain, known)
+	p.ep.Authenticated = known
 	if !known && (p.uses.caller || p.respond.caller) {
 		m.doc.Fault(p.path, errors.New("it refers to the caller, and no policy of it finds out who asks"))
 	}

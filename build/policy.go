@@ -124,14 +124,14 @@ func (m *maker) checkOrder(chain []*policyPlan) {
 	for i, p := range chain {
 		for _, rule := range p.kind.Order {
 			for j, other := range chain {
-				if other.kind.Name != rule.Kind || rule.Before == (i < j) || i == j {
+				if !rule.Means(other.kind) || rule.Before == (i < j) || i == j {
 					continue
 				}
 				word := "after"
 				if rule.Before {
 					word = "before"
 				}
-				m.doc.Fault(p.block.Path, fmt.Errorf("%s must stand %s %s, because %s", p.kind.Name, word, rule.Kind, rule.Why))
+				m.doc.Fault(p.block.Path, fmt.Errorf("%s must stand %s %s, because %s", p.kind.Name, word, other.kind.Name, rule.Why))
 			}
 		}
 	}

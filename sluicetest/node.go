@@ -16,8 +16,16 @@ import (
 // spaces, so that configs can stand indented in Go.
 func Node(t testing.TB, text string, kinds ...sluice.Kind) *build.Node {
 	t.Helper()
-	doc := Document(t, text)
-	node, err := build.Make(doc, build.Options{Kinds: kinds, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, nil)
+	return NodeWith(t, build.Options{Kinds: kinds}, text)
+}
+
+// NodeWith is Node with options: for a clock, for metrics, or for a state that nodes share.
+func NodeWith(t testing.TB, o build.Options, text string) *build.Node {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	node, err := build.Make(Document(t, text), o, nil)
 	if err != nil {
 		t.Fatalf("config:\n%v", err)
 	}

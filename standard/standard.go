@@ -8,10 +8,12 @@ import (
 	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
 	"github.com/sluiceapi/sluice/policy/bodylimit"
+	"github.com/sluiceapi/sluice/policy/cache"
 	"github.com/sluiceapi/sluice/policy/clientcert"
 	"github.com/sluiceapi/sluice/policy/compress"
 	"github.com/sluiceapi/sluice/policy/cors"
 	"github.com/sluiceapi/sluice/policy/headers"
+	"github.com/sluiceapi/sluice/policy/invalidate"
 	"github.com/sluiceapi/sluice/policy/ipfilter"
 	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/policy/timeout"
@@ -22,10 +24,12 @@ import (
 func Kinds(functions ...function.Function) []sluice.Kind {
 	return []sluice.Kind{
 		bodylimit.Kind,
+		cache.Kind,
 		clientcert.Kind,
 		compress.Kind,
 		cors.Kind,
 		headers.Kind,
+		invalidate.Kind,
 		ipfilter.Kind,
 		jwt.Kind,
 		timeout.Kind,

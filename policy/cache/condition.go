@@ -1,0 +1,64 @@
+package cache
+
+import (
+	"bytes"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// unchanged tells whether whoever asks has the answer already, by its entity tag, compared weakly, or where there is no
+// tag to compare by its time (RFC 9110, section 13.2.2).
+func (e *entry) unchanged(h *sluice.Header) bool {
+	if h.Has("If-None-Match") {
+		return listsTag(h, e.tag)
+	}
+	if e.modified.IsZero() || !h.Has("If-Modified-Since") {
+		return false
+	}
+	since, ok := timeOf(h, "If-Modified-Since")
+	return ok && !e.modified.After(since)
+}
+
+// listsTag tells whether If-None-Match lists a tag.
+func listsTag(h *sluice.Header, tag []byte) bool {
+	opaque := bytes.TrimPrefix(tag, []byte("W/"))
+	for _, f := range h.Fields() {
+		if !sluice.SameToken(f.Name, "If-None-Match") {
+			continue
+		}
+		if string(bytes.Trim(f.Value, " \t")) == "*" {
+			return true
+		}
+		for list := f.Value; ; {
+			var listed []byte
+			if listed, list = nextTag(list); listed == nil {
+				break
+			}
+			if len(opaque) > 0 && bytes.Equal(listed, opaque) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nextTag takes the first entity tag off a list, without its W/; it is nil when there is none, or what stands there is
+// none.
+func nextTag(list []byte) (opaque, rest []byte) {
+	list = bytes.TrimLeft(list, " \t,")
+	list = bytes.TrimPrefix(list, []byte("W/"))
+	if len(list) == 0 || list[0] != '"' {
+		return nil, nil
+	}
+	end := bytes.IndexByte(list[1:], '"')
+	if end < 0 {
+		return nil, nil
+	}
+	return list[:end+2], list[end+2:]
+}
+
+// ofContent tells whether a field describes content that an answer of 304 does not have (RFC 9110, section 15.4.5).
+func ofContent(name []byte) bool {
+	const prefix = "content-"
+	return len(name) > len(prefix) && sluice.SameToken(name[:len(prefix)], prefix) && !sluice.SameToken(name, "Content-Location")
+}

@@ -1,0 +1,312 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/tag"
+)
+
+// fill is an answer on its way from the backend into the cache.
+type fill struct {
+	c      *cache
+	place  place
+	flight *flight // nil when nobody waits
+	lease  *lease  // nil when there is none
+	stamps []tag.Stamp
+	entry  *entry
+	vary   []string
+}
+
+// readTime is how long the others wait for the rest of an answer that has begun. After that they ask for themselves.
+const readTime = time.Second
+
+// lead asks the store, and then the backend, for all who want the answer.
+func (c *cache) lead(x *sluice.Exchange, p place, why reason, f *flight) error {
+	finished := false
+	defer func() {
+		if !finished { // a panic: nobody may wait for ever
+			f.settle(released, nil, nil)
+		}
+	}()
+	err := c.leadOn(x, p, why, f)
+	finished = true
+	return err
+}
+
+func (c *cache) leadOn(x *sluice.Exchange, p place, why reason, f *flight) error {
+	// Another flight may have landed between the look into memory and the start of this one.
+	now := c.now()
+	switch e := c.pool.get(p.at); {
+	case e == nil:
+	case e.sort == varied:
+		f.settle(again, nil, nil)
+		return c.rejoin(x, c.vary(x, p, e.names))
+	case e.sort == answered:
+		if v, _ := c.judge(x, e, false, now); v != forward {
+			f.settle(kept, e, nil)
+			c.series.hits.Add(1)
+			return c.answer(x, e, now, fromMemory)
+		}
+	}
+	if !c.state.Shared() {
+		return c.fetchFor(x, why, &fill{c: c, place: p, flight: f})
+	}
+	o, err := c.obtain(x, p)
+	switch {
+	case err != nil: // the client has left
+		f.settle(again, nil, nil)
+		return err
+	case o.place.at != p.at:
+		f.settle(again, nil, nil)
+		return c.rejoin(x, o.place)
+	case o.entry == nil:
+		return c.fetchFor(x, why, &fill{c: c, place: p, flight: f, lease: o.lease})
+	case o.entry.sort == passed:
+		f.settle(released, nil, nil)
+		return c.fetch(x, p, unkept)
+	}
+	f.settle(kept, o.entry, nil)
+	c.series.hits.Add(1)
+	now = c.now()
+	if now.UnixNano() >= o.entry.fresh {
+		c.refresh(x, p, o.entry)
+	}
+	return c.answer(x, o.entry, now, fromStore)
+}
+
+// rejoin goes on under a variant of the key, of which only the store knew.
+func (c *cache) rejoin(x *sluice.Exchange, p place) error {
+	f, lead := c.flights.join(p.at)
+	if lead {
+		return c.lead(x, p, missingVariant, f)
+	}
+	if done, err := c.follow(x, p, missingVariant, f); done {
+		return err
+	}
+	return c.fetch(x, p, missingVariant)
+}
+
+// fetch asks the backend for one request alone, and keeps what comes.
+func (c *cache) fetch(x *sluice.Exchange, p place, why reason) error {
+	return c.fetchFor(x, why, &fill{c: c, place: p})
+}
+
+// fetchFor asks the backend and keeps what comes, if it can be kept.
+func (c *cache) fetchFor(x *sluice.Exchange, why reason, f *fill) error {
+	if why == bypassed {
+		c.series.bypassed.Add(1)
+	} else {
+		c.series.misses.Add(1)
+	}
+	able := f.prepare(x)
+	var conditions []sluice.Field
+	if able && why != bypassed {
+		conditions = takeConditions(&x.Request.Header)
+	}
+	outer := slices.Clone(x.Response.Header.Fields())
+	err := c.next.Serve(x)
+	for _, condition := range conditions {
+		x.Request.Header.AddBytes(condition.Name, condition.Value)
+	}
+	if err != nil {
+		f.flight.fail(err)
+		f.lease.release()
+		return err
+	}
+	if !able || !f.begin(x, outer) {
+		tellForward(&x.Response.Header, why, false)
+		return nil
+	}
+	body := &x.Response.Body
+	if body.Stream != nil {
+		t := &tee{fill: f, x: x, from: body.Stream, size: body.Size}
+		x.OnEnd(t)
+		body.SetStream(t, body.Size)
+		f.flight.within(readTime)
+		tellForward(&x.Response.Header, why, false)
+		return nil
+	}
+	f.entry.fill(bytes.Clone(body.Bytes), x.Seen.Reads())
+	f.keep(x)
+	f.validate(x)
+	tellForward(&x.Response.Header, why, true)
+	return nil
+}
+
+// validate gives the answer the tag that it was kept with, and leaves out what the client has already.
+func (f *fill) validate(x *sluice.Exchange) {
+	r := &x.Response
+	r.Header.SetBytes("ETag", f.entry.tag)
+	if !f.entry.unchanged(&x.Request.Header) {
+		return
+	}
+	r.Status = 304
+	r.Body.SetBytes(nil)
+	r.Header.DelFunc(func(field sluice.Field) bool { return ofContent(field.Name) })
+}
+
+// takeConditions takes from a request what would have the backend leave the answer out: what is kept must be whole. They
+// are weighed here, when the answer is there.
+func takeConditions(h *sluice.Header) (taken []sluice.Field) {
+	for _, f := range h.Fields() {
+		if sluice.SameToken(f.Name, "If-None-Match") || sluice.SameToken(f.Name, "If-Modified-Since") {
+			taken = append(taken, f)
+		}
+	}
+	if taken != nil {
+		h.Del("If-None-Match")
+		h.Del("If-Modified-Since")
+	}
+	return taken
+}
+
+// prepare reads the generations of the tags, before the backend is asked. It is not able to keep anything without them.
+func (f *fill) prepare(x *sluice.Exchange) (able bool) {
+	c := f.c
+	if c.tags == nil {
+		return true
+	}
+	var names []string
+	for i := range c.config.Tags {
+		if name := c.config.Tags[i].Append(nil, x); len(name) > 0 {
+			names = append(names, string(name))
+		}
+	}
+	stamps, floors, err := c.tags.Read(x.Context(), names)
+	if err != nil {
+		c.series.storeErrors.Add(1)
+		f.drop(false)
+		return false
+	}
+	f.stamps = stamps
+	// What a writer made before it purged must be in what is kept now, whatever server the backend reads from.
+	for _, v := range floors {
+		x.Seen.SetFloor(v)
+	}
+	return true
+}
+
+// begin makes the entry from the head of the answer, if it can be kept; else nobody waits for it any more.
+func (f *fill) begin(x *sluice.Exchange, outer []sluice.Field) bool {
+	c := f.c
+	now := c.now()
+	p, why := weigh(c.config, &x.Response, now)
+	switch {
+	case why != "" || !p.public && c.shows(x) || x.Response.Body.Len() > int64(c.config.MaxBody):
+		f.drop(true)
+		return false
+	case len(f.stamps) > 0 && !x.Seen.Covers(x.Seen.Reads()): // older than the purge that began a generation
+		f.drop(false)
+		return false
+	}
+	f.entry = newEntry(&x.Response, outer, p, now)
+	f.entry.stamps = f.stamps
+	f.vary = p.vary
+	return true
+}
+
+// drop gives up keeping the answer. Where it is one that cannot be kept, rather than one for which the store would be
+// needed, nobody waits for it for a while.
+func (f *fill) drop(unkept bool) {
+	if f.flight == nil {
+		f.lease.release()
+		return
+	}
+	if unkept {
+		e := newPassed(f.c.now())
+		f.c.pool.set(f.place.at, e)
+		f.lease.pass(e)
+	} else {
+		f.lease.release()
+	}
+	f.flight.settle(released, nil, nil)
+}
+
+// keep keeps the entry, which is complete. What must be written to the store for it is written in the background.
+func (f *fill) keep(x *sluice.Exchange) {
+	c, e := f.c, f.entry
+	f.settlePlace(x)
+	shared := c.state.Shared()
+	switch settled := tag.Settled(e.stamps); {
+	case settled:
+		if c.tags != nil {
+			c.tags.Remember(e.stamps)
+		}
+		f.install()
+		if shared && !c.tasks.start(f.store) {
+			f.drop(false)
+		}
+	case !shared:
+		f.settleTags(x.Context())
+	case !c.tasks.start(func(ctx context.Context) {
+		if f.settleTags(ctx) {
+			f.store(ctx)
+		}
+	}):
+		f.drop(false)
+	}
+}
+
+// settleTags begins the generations of tags that have none, and keeps the entry in memory.
+func (f *fill) settleTags(ctx context.Context) bool {
+	if err := f.c.tags.Settle(ctx, f.entry.stamps, f.entry.left(f.c.now())); err != nil {
+		f.drop(false)
+		return false
+	}
+	f.install()
+	return true
+}
+
+// settlePlace finds under what key the answer is kept, by the fields that it depends on.
+func (f *fill) settlePlace(x *sluice.Exchange) {
+	if len(f.vary) == 0 {
+		return
+	}
+	names := slices.Concat(f.place.names, f.vary)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if slices.Equal(names, f.place.names) {
+		return
+	}
+	f.place = f.c.vary(x, f.place, names)
+}
+
+// install keeps the entry in memory, and gives it to all who wait.
+func (f *fill) install() {
+	c, e := f.c, f.entry
+	if old := c.pool.get(f.place.at); older(e, old, c.now()) {
+		f.flight.settle(kept, e, nil)
+		return
+	}
+	if f.place.names != nil {
+		if marker := c.pool.get(f.place.primary); marker == nil || marker.sort != varied || marker.fresh < e.stale || !slices.Equal(marker.names, f.place.names) {
+			c.pool.set(f.place.primary, newVaried(f.place.names, e.stale, c.now()))
+		}
+	}
+	c.pool.set(f.place.at, e)
+	c.series.stored.Add(1)
+	if f.flight != nil && f.flight.key != f.place.at {
+		f.flight.settle(again, nil, nil)
+		return
+	}
+	f.flight.settle(kept, e, nil)
+}
+
+// older tells whether what is kept already was read later than what has come, by the versions that both were read at.
+func older(e, old *entry, now time.Time) bool {
+	if old == nil || old.sort != answered || now.UnixNano() >= old.fresh {
+		return false
+	}
+	for _, v := range e.reads {
+		for _, o := range old.reads {
+			if o.Source == v.Source && !v.Covers(o) {
+				return true
+			}
+		}
+	}
+	return false
+}

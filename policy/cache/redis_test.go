@@ -1,0 +1,303 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/build"
+	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/sluicetest"
+	"github.com/sluiceapi/sluice/sluicetest/servers"
+	"github.com/sluiceapi/sluice/state/redis"
+	"github.com/sluiceapi/sluice/tag"
+)
+
+// deaf is a state whose notices are all lost, and which says nothing of it.
+type deaf struct{ sluice.State }
+
+func (deaf) Notify(context.Context, string, []byte) error { return nil }
+
+// system is nodes that share a Redis and a backend.
+type system struct {
+	nodes []*build.Node
+	*backend
+}
+
+func newSystem(t *testing.T, url string, n int, block string, wrap func(sluice.State) sluice.State) *system {
+	t.Helper()
+	s := &system{backend: &backend{serve: echoes}}
+	o := build.Options{OpenRedis: func(env *sluice.Env, c *config.Redis) (sluice.State, error) {
+		state, err := redis.Open(env, redis.Config{URL: c.URL, Timeout: c.Timeout, Prefix: c.Prefix})
+		if err != nil || wrap == nil {
+			return state, err
+		}
+		return wrap(state), nil
+	}}
+	for range n {
+		s.nodes = append(s.nodes, join(t, o, block, s.backend, fmt.Sprintf("^state:\n  redis: {url: %q, timeout: 200ms}", url)))
+	}
+	return s
+}
+
+func hear(s sluice.State) sluice.State   { return s }
+func hearNo(s sluice.State) sluice.State { return deaf{s} }
+
+func isHit(a sluicetest.Answer) bool {
+	return strings.HasPrefix(a.Header["cache-status"], "Sluice; hit")
+}
+
+// warm has an answer kept on all nodes.
+func (s *system) warm(t *testing.T, target string) {
+	t.Helper()
+	for i, n := range s.nodes {
+		eventually(t, fmt.Sprintf("node %d has kept the answer", i), func() bool { return isHit(get(t, n, target)) })
+	}
+}
+
+func TestSharedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, block := range []string{"1m", tagged} {
+		r := servers.StartRedis(t, servers.RedisOptions{})
+		s := newSystem(t, r.URL(), 2, block, hear)
+		s.becomes(says("one", "vary: accept-language", `etag: "v"`))
+		get(t, s.nodes[0], "/e/1", "accept-language: de")
+		eventually(t, "the other node has it", func() bool {
+			a := get(t, s.nodes[1], "/e/1", "accept-language: de")
+			return a.Header["cache-status"] == "Sluice; hit; ttl=59; detail=SHARED" && a.Body == "one" && a.Header["etag"] == `"v"`
+		})
+		wantStatus(t, get(t, s.nodes[1], "/e/1", "accept-language: de"), "Sluice; hit; ttl=59")
+		wantAsked(t, s.backend, 1)
+	}
+}
+
+func TestSharedInCluster(t *testing.T) {
+	t.Parallel()
+	var hosts []string
+	for _, r := range servers.StartRedisCluster(t, servers.RedisOptions{}) {
+		hosts = append(hosts, r.Address())
+	}
+	s := newSystem(t, "redis://"+strings.Join(hosts, ","), 2, tagged, hear)
+	s.warm(t, "/e/1")
+	s.becomes(says("new"))
+	put(t, s.nodes[0], "/e/1")
+	eventually(t, "the new answer is there", func() bool { return get(t, s.nodes[1], "/e/1").Body == "new" })
+}
+
+// What a purge has ended is served by no node for longer than MaxLag, and not at all to its writer: with notices, and
+// when all of them are lost.
+func TestPurgeReachesAllNodes(t *testing.T) {
+	t.Parallel()
+	for name, wrap := range map[string]func(sluice.State) sluice.State{"notices": hear, "lost notices": hearNo} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := servers.StartRedis(t, servers.RedisOptions{})
+			s := newSystem(t, r.URL(), 3, `{ttl: 1h, tags: ["e:{id}"]}`, wrap)
+			for i := range 20 {
+				s.becomes(says(fmt.Sprint(i)))
+				s.warm(t, "/e/1")
+				x := sluicetest.Exchange(t, "PUT /e/1", "x")
+				s.becomes(says(fmt.Sprint(i + 1)))
+				sluicetest.Do(s.nodes[i%3], x)
+				done := time.Now()
+				floor, ok := x.Seen.Floor(tag.Source)
+				if !ok {
+					t.Fatal("the write gives no floor")
+				}
+				y := sluicetest.Exchange(t, "GET /e/1", "")
+				y.Seen.SetFloor(floor)
+				if a := sluicetest.Do(s.nodes[(i+1)%3], y); a.Body != fmt.Sprint(i+1) {
+					t.Fatalf("the writer of %d reads %q: %v", i+1, a.Body, a.Header)
+				}
+				for begun := time.Now(); time.Since(done) < 150*time.Millisecond; begun = time.Now() {
+					a := get(t, s.nodes[(i+2)%3], "/e/1")
+					if a.Body == fmt.Sprint(i+1) {
+						break
+					}
+					if late := begun.Sub(done); late > tag.MaxLag {
+						t.Fatalf("the old answer is served %v after the purge", late)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestColdKeyIsJoinedOverNodes(t *testing.T) {
+	t.Parallel()
+	for _, block := range []string{"1m", tagged} {
+		r := servers.StartRedis(t, servers.RedisOptions{})
+		s := newSystem(t, r.URL(), 4, block, hear)
+		g := newGate()
+		s.becomes(g.holds(says("one")))
+		var crowds []*crowd
+		for _, n := range s.nodes {
+			crowds = append(crowds, many(t, n, 250, func(a sluicetest.Answer) {
+				if a.Err != nil || a.Body != "one" {
+					t.Errorf("got %q, %v", a.Body, a.Err)
+				}
+			}))
+		}
+		<-g.came
+		for _, c := range crowds {
+			eventually(t, "all wait", func() bool { return c.waiting.Load() >= 250 })
+		}
+		close(g.open)
+		for _, c := range crowds {
+			c.Wait()
+		}
+		wantAsked(t, s.backend, 1)
+	}
+}
+
+func TestUncacheableReleasesOtherNodes(t *testing.T) {
+	t.Parallel()
+	r := servers.StartRedis(t, servers.RedisOptions{})
+	s := newSystem(t, r.URL(), 2, "1m", hear)
+	g := newGate()
+	s.becomes(g.holds(says("one", "cache-control: no-store")))
+	first := many(t, s.nodes[0], 1, func(sluicetest.Answer) {})
+	<-g.came
+	began := time.Now()
+	second := many(t, s.nodes[1], 10, func(a sluicetest.Answer) {
+		if a.Body != "one" {
+			t.Errorf("got %+v", a)
+		}
+	})
+	eventually(t, "they wait", func() bool { return second.waiting.Load() >= 10 })
+	close(g.open)
+	first.Wait()
+	second.Wait()
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("they waited for %v", took)
+	}
+	wantAsked(t, s.backend, 11)
+}
+
+// Without Redis answers with tags are not given, those without go on, and writes are answered; what was ended meanwhile is
+// ended when Redis is there again, empty or not.
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	for name, persist := range map[string]bool{"back as it was": true, "back empty": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := servers.StartRedis(t, servers.RedisOptions{Persist: persist})
+			with := newSystem(t, r.URL(), 2, tagged, hear)
+			without := newSystem(t, r.URL(), 2, `{ttl: 1m, key: [query.apart]}`, hear)
+			with.warm(t, "/e/1")
+			without.warm(t, "/e/1")
+			r.Kill()
+			eventually(t, "nobody gives answers with tags", func() bool {
+				return !isHit(get(t, with.nodes[0], "/e/1")) && !isHit(get(t, with.nodes[1], "/e/1"))
+			})
+			if a := get(t, without.nodes[0], "/e/1"); !isHit(a) {
+				t.Errorf("got %v, want a hit", a.Header)
+			}
+			with.becomes(says("new"))
+			if a := put(t, with.nodes[0], "/e/1"); a.Status != 200 {
+				t.Errorf("the write gets %+v", a)
+			}
+			if a := get(t, with.nodes[0], "/e/1"); a.Body != "new" {
+				t.Errorf("got %+v from the node of the write", a)
+			}
+			r.Restart()
+			for _, n := range with.nodes {
+				eventually(t, "the new answer is kept", func() bool {
+					a := get(t, n, "/e/1")
+					return isHit(a) && a.Body == "new"
+				})
+			}
+			for range 20 {
+				if a := get(t, with.nodes[1], "/e/1"); a.Body != "new" {
+					t.Fatalf("got %+v", a)
+				}
+			}
+		})
+	}
+}
+
+func TestRedisFrozen(t *testing.T) {
+	t.Parallel()
+	r := servers.StartRedis(t, servers.RedisOptions{})
+	s := newSystem(t, r.URL(), 1, tagged, hear)
+	s.warm(t, "/e/1")
+	r.Freeze()
+	s.becomes(says("new"))
+	began := time.Now()
+	put(t, s.nodes[0], "/e/1")
+	var running sync.WaitGroup
+	var old atomic.Int64
+	for range 50 {
+		x := sluicetest.Exchange(t, "GET /e/1", "")
+		running.Go(func() {
+			if a := sluicetest.Do(s.nodes[0], x); a.Body != "new" {
+				old.Add(1)
+			}
+		})
+	}
+	running.Wait()
+	if took := time.Since(began); took > 5*time.Second || old.Load() > 0 {
+		t.Errorf("it took %v, and %d got the old answer", took, old.Load())
+	}
+	r.Thaw()
+	eventually(t, "the new answer is kept", func() bool {
+		a := get(t, s.nodes[0], "/e/1")
+		return isHit(a) && a.Body == "new"
+	})
+}
+
+// An emptied Redis makes nothing valid again that was ended.
+func TestRedisEmptied(t *testing.T) {
+	t.Parallel()
+	r := servers.StartRedis(t, servers.RedisOptions{})
+	s := newSystem(t, r.URL(), 2, tagged, hearNo)
+	s.warm(t, "/e/1")
+	s.becomes(says("new"))
+	put(t, s.nodes[0], "/e/1")
+	r.FlushAll()
+	eventually(t, "the new answer is there", func() bool { return get(t, s.nodes[1], "/e/1").Body == "new" })
+	s.warm(t, "/e/1")
+	if a := get(t, s.nodes[0], "/e/1"); a.Body != "new" {
+		t.Errorf("got %+v", a)
+	}
+}
+
+// A Redis that is restored from an older snapshot has lost purges: nothing that was kept before is given any more.
+func TestRedisGoesBack(t *testing.T) {
+	t.Parallel()
+	r := servers.StartRedis(t, servers.RedisOptions{})
+	s := newSystem(t, r.URL(), 2, tagged, hear)
+	const generation, number = "sluice:v:{cache}tag:e:1", "sluice:v:{cache}purges"
+	put(t, s.nodes[0], "/e/1") // so that there is a number
+	r.Do("COPY", generation, "before")
+	r.Do("COPY", number, "before-number")
+	s.becomes(says("new"))
+	x := sluicetest.Exchange(t, "PUT /e/1", "x")
+	sluicetest.Do(s.nodes[0], x)
+	s.warm(t, "/e/1")
+	floor, _ := x.Seen.Floor(tag.Source)
+	for _, n := range s.nodes { // who asks with what the purge gave has the node know its number
+		y := sluicetest.Exchange(t, "GET /e/1", "")
+		y.Seen.SetFloor(floor)
+		if a := sluicetest.Do(n, y); !isHit(a) {
+			t.Fatalf("got %v, want a hit", a.Header)
+		}
+	}
+	// Both go back to what they were.
+	r.Do("COPY", "before", generation, "REPLACE")
+	r.Do("COPY", "before-number", number, "REPLACE")
+	asked := s.asked.Load()
+	eventually(t, "what was kept is not given any more", func() bool {
+		for _, n := range s.nodes {
+			if a := get(t, n, "/e/1"); a.Body != "new" {
+				t.Fatalf("got %+v", a)
+			}
+		}
+		return s.asked.Load() > asked
+	})
+}

@@ -1,0 +1,225 @@
+package tag
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// load is a reading of generations that is under way. A purge of one of its tags in the meantime makes it dirty: it may
+// have read what was there before.
+type load struct {
+	names []string
+	dirty bool
+}
+
+const (
+	// reload is how old the reading of a generation may be. A generation that has run out in the store and was begun
+	// anew by another node is found again after that.
+	reload = 5 * time.Minute
+	// idle is for how long a tag is remembered that nobody asks for.
+	idle = 10 * time.Minute
+	// minSweep is the least number of tags at which idle ones are looked for.
+	minSweep = 1024
+)
+
+// load reads the present generations of tags: nil for each that has none. The whole is nil when a purge has overtaken
+// the reading.
+func (g *Tags) load(ctx context.Context, tags []*Tag) ([]*generation, error) {
+	l := &load{}
+	keys := make([]string, len(tags))
+	for i, t := range tags {
+		l.names = append(l.names, t.name)
+		keys[i] = keyOf(t.name)
+	}
+	g.mu.Lock()
+	era := g.era.Load()
+	g.loads[l] = struct{}{}
+	g.mu.Unlock()
+	clock := g.clock(g.now())
+	values, err := g.state.Values(ctx, keys...)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.loads, l)
+	if err != nil {
+		g.series.failed()
+		return nil, err
+	}
+	if l.dirty || era != g.era.Load() {
+		return nil, nil
+	}
+	found := make([]*generation, len(tags))
+	for i, value := range values {
+		if g.pending[tags[i].name] > 0 {
+			return nil, sluice.ErrStore // what it was purged to has not reached the store
+		}
+		if value == nil {
+			continue
+		}
+		now, err := decodeGeneration(value)
+		if err != nil {
+			return nil, err
+		}
+		now.era, now.loaded = era, clock
+		found[i] = now
+		g.adopt(tags[i], clock).present.Store(now)
+	}
+	return found, nil
+}
+
+// adopt remembers a tag, and returns the one that is remembered under its name. g.mu is held.
+func (g *Tags) adopt(t *Tag, clock int64) *Tag {
+	known := g.tags[t.name]
+	if known == nil {
+		if len(g.tags) >= g.sweepAt {
+			g.sweep(clock)
+		}
+		t.gone = false
+		g.tags[t.name], known = t, t
+	}
+	known.used.Store(clock)
+	return known
+}
+
+// sweep forgets tags that were not asked for in a long time. g.mu is held.
+func (g *Tags) sweep(clock int64) {
+	for name, t := range g.tags {
+		if clock-t.used.Load() > int64(idle) {
+			t.gone = true
+			t.present.Store(nil)
+			delete(g.tags, name)
+		}
+	}
+	g.sweepAt = max(minSweep, 2*len(g.tags))
+}
+
+// find is the tag that is remembered under the name, or one that is not remembered yet.
+func (g *Tags) find(name string) *Tag {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t := g.tags[name]; t != nil {
+		return t
+	}
+	return &Tag{name: name, gone: true}
+}
+
+// drop makes the generations of tags unknown.
+func (g *Tags) drop(names []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dropLocked(names)
+}
+
+func (g *Tags) dropLocked(names []string) {
+	for l := range g.loads {
+		l.dirty = l.dirty || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(l.names, n) })
+	}
+	for _, name := range names {
+		if t := g.tags[name]; t != nil {
+			t.present.Store(nil)
+		}
+	}
+}
+
+// Read gives stamps of the present generations, to be taken before what is kept is made: a purge in the meantime ends
+// it. What is made must hold all that there was at floors, else it is older than the purge that began a generation.
+// A tag that nothing is kept under has no generation yet; Settle begins it.
+func (g *Tags) Read(ctx context.Context, names []string) (stamps []Stamp, floors []sluice.Version, err error) {
+	tags := []*Tag{g.find(everything)}
+	for _, name := range names {
+		tags = append(tags, g.find(short(name)))
+	}
+	for range tries {
+		clock := g.clock(g.now())
+		if !g.confirms(clock) {
+			if err := g.rounds.wait(ctx); err != nil {
+				return nil, nil, err
+			}
+		}
+		if stamps, floors := g.known(tags, clock); stamps != nil {
+			return stamps, floors, nil
+		}
+		found, err := g.load(ctx, tags)
+		if err != nil {
+			return nil, nil, err
+		}
+		if found != nil {
+			stamps, floors := stampsOf(tags, found)
+			return stamps, floors, nil
+		}
+	}
+	return nil, nil, errOvertaken
+}
+
+// known are stamps of what the node knows; nil when it does not know them all.
+func (g *Tags) known(tags []*Tag, clock int64) ([]Stamp, []sluice.Version) {
+	era := g.era.Load()
+	found := make([]*generation, len(tags))
+	for i, t := range tags {
+		now := t.present.Load()
+		if now == nil || now.era != era || clock-now.loaded > int64(reload) {
+			return nil, nil
+		}
+		found[i] = now
+		t.touch(clock)
+	}
+	return stampsOf(tags, found)
+}
+
+func stampsOf(tags []*Tag, found []*generation) (stamps []Stamp, floors []sluice.Version) {
+	for i, now := range found {
+		s := Stamp{tag: tags[i]}
+		if now != nil {
+			s.ID = now.id
+			floors = append(floors, now.floors...)
+		}
+		stamps = append(stamps, s)
+	}
+	return stamps, floors
+}
+
+// Settle begins generations where Read found none, kept for ttl, once it is known that something will be kept. It
+// fails when there was a purge since.
+func (g *Tags) Settle(ctx context.Context, stamps []Stamp, ttl time.Duration) error {
+	for i := range stamps {
+		s := &stamps[i]
+		if s.ID != (ID{}) {
+			continue
+		}
+		value := encodeGeneration(&generation{id: newID()}, born)
+		there, err := g.state.AddValue(ctx, keyOf(s.tag.name), value, ttl+reload)
+		if err != nil {
+			g.series.failed()
+			return err
+		}
+		if originOf(there) != born {
+			return errOvertaken
+		}
+		now, err := decodeGeneration(there)
+		if err != nil {
+			return err
+		}
+		s.ID = now.id
+	}
+	g.remember(stamps)
+	return nil
+}
+
+// remember has tags that something is kept under remembered. What stamps hold is replaced by what was remembered
+// before under the same name.
+func (g *Tags) remember(stamps []Stamp) {
+	clock := g.clock(g.now())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range stamps {
+		stamps[i].tag = g.adopt(stamps[i].tag, clock)
+	}
+}
+
+// Stamp is a stamp that was stored elsewhere.
+func (g *Tags) Stamp(name string, id ID) Stamp { return Stamp{tag: g.find(name), ID: id} }
+
+// Remember has the tags of stamps remembered, for something that was stored elsewhere and is kept here from now on.
+func (g *Tags) Remember(stamps []Stamp) { g.remember(stamps) }
