@@ -9,7 +9,10 @@ import (
 // when that block is closed.
 type Env struct {
 	// Name is the backend's name, the policy's kind or the endpoint's name: whom the block belongs to.
-	Name    string
+	Name string
+	// Path is where the block stands in the config, such as policies.signed_in[1].rate_limit; endpoints that use one
+	// list have blocks of one path.
+	Path    string
 	Log     *slog.Logger
 	Metrics Metrics
 	// Now is the clock.

@@ -152,6 +152,7 @@ func (m *maker) openBackend(node *Node, plan *backendPlan) {
 		return
 	}
 	env := m.env(plan.name)
+	env.Path = plan.path
 	opened, err := plan.kind.OpenBackend(env, plan.where)
 	if err != nil {
 		env.Close()

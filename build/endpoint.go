@@ -211,6 +211,7 @@ func (m *maker) openUse(node *Node, p *endpointPlan) sluice.Handler {
 		return nil
 	}
 	env := m.env(p.ep.Name)
+	env.Path = p.block.Path
 	h, err := p.backend.opened.opened.Handle(env, p.ep, p.use)
 	if err != nil {
 		env.Close()

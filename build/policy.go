@@ -164,6 +164,7 @@ func (m *maker) openPolicy(node *Node, p *policyPlan, ep *sluice.Endpoint) sluic
 		return nil
 	}
 	env := m.env(p.kind.Name)
+	env.Path = p.block.Path
 	policy, err := p.kind.OpenPolicy(env, ep, p.use)
 	if err != nil {
 		env.Close()

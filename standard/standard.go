@@ -16,6 +16,7 @@ import (
 	"github.com/sluiceapi/sluice/policy/invalidate"
 	"github.com/sluiceapi/sluice/policy/ipfilter"
 	"github.com/sluiceapi/sluice/policy/jwt"
+	"github.com/sluiceapi/sluice/policy/ratelimit"
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
@@ -32,6 +33,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		invalidate.Kind,
 		ipfilter.Kind,
 		jwt.Kind,
+		ratelimit.Kind,
 		timeout.Kind,
 
 		function.Kind(functions...),
