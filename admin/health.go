@@ -31,6 +31,8 @@ const (
 // nodes from behind the load balancer at once.
 type Health struct {
 	Status Status
+	// Waits is what must be reached before the node is ready for the first time.
+	Waits  []string
 	Checks []Check
 }
 
@@ -60,7 +62,19 @@ func (a *admin) serveReady(x *sluice.Exchange) error {
 		b = append(sluice.AppendJSONString(b, []byte(check.Name)), ':')
 		b = sluice.AppendJSONString(b, []byte(check.State))
 	}
-	b = append(b, "}}"...)
+	b = append(b, '}')
+	for i, what := range health.Waits {
+		if i == 0 {
+			b = append(b, `,"waits_for":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = sluice.AppendJSONString(b, []byte(what))
+	}
+	if len(health.Waits) > 0 {
+		b = append(b, ']')
+	}
+	b = append(b, '}')
 	x.Response.Header.Set("Content-Type", "application/json")
 	x.Response.Body.SetBuffer(b)
 	return nil

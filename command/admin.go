@@ -22,6 +22,10 @@ func (r *runner) report() admin.Health {
 		h.Status = admin.Draining
 	case r.nodes.Node() == nil:
 		h.Status = admin.Starting
+	default:
+		if h.Waits = r.holds.pending(); len(h.Waits) > 0 {
+			h.Status = admin.Starting
+		}
 	}
 	return h
 }

@@ -28,6 +28,7 @@ type runner struct {
 	admin    *server.Server
 	draining atomic.Bool
 	health   health
+	holds    holds
 	failed   chan error
 }
 
@@ -93,7 +94,7 @@ func (r *runner) make(doc *config.Document, before *build.Node) (*build.Node, er
 		observer = fresh
 	}
 	node, err := r.tool.make(doc, build.Options{Log: r.log, Metrics: r.metrics, Progress: r.tool.progress(r.log),
-		Admin: r.adminHandler, Observe: observer.Handler}, before)
+		Admin: r.adminHandler, Observe: observer.Handler, Hold: r.holds.hold}, before)
 	if err == nil && before != nil {
 		err = r.follow(&doc.File, before.File())
 	}

@@ -239,6 +239,11 @@ func (h *handler) reading(x *sluice.Exchange, r reader) error {
 	if err != nil {
 		return err
 	}
+	return h.readingFrom(x, at, r)
+}
+
+// readingFrom is reading from a shard.
+func (h *handler) readingFrom(x *sluice.Exchange, at int, r reader) error {
 	for again := false; ; again = true {
 		c, err := h.shards[at].read(x, h.want)
 		if err != nil {

@@ -166,6 +166,7 @@ func (b *backend) await(env *sluice.Env, settling *sync.WaitGroup) error {
 			}
 			env.Log.Warn("a database is not ready; the node goes on trying", "shard", s.name, "error", s.whyNot())
 			ready := env.Hold(what)
+			env.Cleanup(ready) // what is closed is not waited for
 			settling.Go(func() { b.reach(env, s, ready) })
 		}
 	}

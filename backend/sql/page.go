@@ -3,6 +3,7 @@ package sql
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
@@ -65,6 +66,9 @@ func (h *pages) cut(env *sluice.Env, ep *sluice.Endpoint, use *Use, p *plan, b *
 	}
 	for i, k := range use.Page.Keyset {
 		found, err := b.key(p, k)
+		if err == nil && p.statement.keys[found.column] == noKey {
+			err = fmt.Errorf("values of %s are no keys: they do not come back as they were; want another column", k.Column)
+		}
 		if err != nil {
 			errs = append(errs, sluice.At(fmt.Sprintf("page.keyset[%d]", i), err))
 		}
@@ -118,7 +122,10 @@ func (h *pages) wrap(ep *sluice.Endpoint, p *plan, b *backend, collate string) (
 		order = append(order, k.name+k.direction(b.dialect))
 	}
 	// One row more than is answered shows whether another page follows.
-	tail := fmt.Sprintf(" ORDER BY %s LIMIT %d", strings.Join(order, ", "), h.size+1)
+	tail := " ORDER BY " + strings.Join(order, ", ")
+	if h.size > 0 {
+		tail += " LIMIT " + strconv.Itoa(h.size+1)
+	}
 	if h.first, err = b.derive(ep, p, from+tail); err != nil {
 		return err
 	}

@@ -83,6 +83,7 @@ func parse(t testing.TB, text string) SQL {
 }
 
 func (u *Use) each(yield func(*sluice.Reference)) {
+	u.Shard.References(yield)
 	u.Query.SQL.References(yield)
 	for i := range u.TX {
 		u.TX[i].Query.SQL.References(yield)

@@ -1,0 +1,30 @@
+package sluice
+
+import (
+	"context"
+	"slices"
+)
+
+// Fork makes an exchange with what x brought and what was made of it, for one goroutine of several that answer parts of
+// x at once. It borrows from x, which must not change, and not end, while forks are used. The request is only for
+// reading; the response is the fork's own, and is forgotten with it. Its context is ctx. It is not ended: nothing is
+// told of it.
+func (x *Exchange) Fork(ctx context.Context) *Exchange {
+	f := NewExchange(nil)
+	f.Endpoint, f.Route, f.Request, f.Caller, f.Start, f.Deadline = x.Endpoint, x.Route, x.Request, x.Caller, x.Start, x.Deadline
+	f.Request.Header = Header{fields: slices.Clip(x.Request.Header.fields)}
+	f.Request.Trailer = Header{fields: slices.Clip(x.Request.Trailer.fields)}
+	f.Request.Body = Body{Bytes: x.Request.Body.Bytes}
+	f.Seen = Seen{floor: slices.Clone(x.Seen.floor)}
+	f.inputs, f.result = slices.Clip(x.inputs), slices.Clip(x.result)
+	f.id, f.newID = x.RequestID(), x.NewID()
+	f.ctx = derived{ctx: ctx, deadline: x.Deadline}
+	return f
+}
+
+// Join takes over from a fork that has ended what its part of the answer was read at.
+func (x *Exchange) Join(f *Exchange) {
+	for _, v := range f.Seen.read {
+		x.Seen.Read(v)
+	}
+}
