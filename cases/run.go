@@ -2,6 +2,7 @@ package cases
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,18 +170,32 @@ func (r *run) steps(ctx context.Context, address string) error {
 		},
 	}
 	defer client.CloseIdleConnections()
-	values := taken{}
+	values, token := taken{}, ""
 	for i := range r.Steps {
 		step := &r.Steps[i]
-		got, err := ask(ctx, client, address, step.Request, values)
+		got, err := ask(ctx, client, address, withToken(step.Request, token), values)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", r.File, step.Line, err)
 		}
+		token = cmp.Or(got.header.Get(consistencyToken), token)
 		if faults := values.compare(step.Response, got); len(faults) > 0 {
 			return &Failure{Case: r.Case, Step: step, Faults: faults}
 		}
 	}
 	return nil
+}
+
+const consistencyToken = "Consistency-Token"
+
+// withToken gives back the newest consistency token that a client has, as every client should, where the case says nothing
+// of it.
+func withToken(m Message, token string) Message {
+	if token == "" || m.Header.Get(consistencyToken) != "" {
+		return m
+	}
+	m.Header = m.Header.Clone()
+	m.Header.Set(consistencyToken, token)
+	return m
 }
 
 func ask(ctx context.Context, client *http.Client, address string, m Message, values taken) (answer, error) {
