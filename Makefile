@@ -56,6 +56,18 @@ prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 prove-slow: ## 500 slow connections of each sort do not stop ordinary clients
 	go run ./prove slow
 
+.PHONY: prove-limits
+prove-limits: ## 4 nodes and a Redis let through what one bucket would; Redis killed and stopped
+	go run ./prove limits
+
+.PHONY: prove-tokens
+prove-tokens: ## No forged token is taken and no good one refused, whatever happens to the issuer
+	go run ./prove tokens
+
+.PHONY: prove-freshness
+prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
+	go run ./prove freshness
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy

@@ -83,7 +83,8 @@ type Request struct {
 	Client netip.Addr
 	// TrustedPeer tells whether Remote is a proxy whose word on the client counts.
 	TrustedPeer bool
-	// Peer is the verified certificate of the peer, or nil.
+	// Peer is the verified certificate of the peer, or nil. Behind the policy client_cert it is that of the client which
+	// a trusted proxy passed on, where that is what the policy takes.
 	Peer *x509.Certificate
 	// PeerChain is what the peer showed beside Peer to lead from it to an authority, as it came: nothing in it is
 	// verified.

@@ -36,7 +36,7 @@ func (t *tool) migrate(ctx context.Context, what string, files []string, only st
 		return fmt.Errorf("unknown %q; want status, up or down", what)
 	}
 	doc := t.load(files)
-	migrators, names := t.migrators(doc, only)
+	migrators, names := blocks[sluice.Migrator](t, doc, only)
 	if err := doc.Err(); err != nil {
 		return t.mistakes(err)
 	}
@@ -63,8 +63,9 @@ func (t *tool) migrate(ctx context.Context, what string, files []string, only st
 	return nil
 }
 
-// migrators are the blocks under backends that have migrations, with the names of their backends.
-func (t *tool) migrators(doc *config.Document, only string) (migrators []sluice.Migrator, names []string) {
+// blocks are the blocks under backends that are a T, filled, with the names of their backends; only one of them where
+// its name is given.
+func blocks[T any](t *tool, doc *config.Document, only string) (found []T, names []string) {
 	known := false
 	for _, b := range doc.File.Backends {
 		if only != "" && b.Name != only || len(b.Value.Kinds) != 1 {
@@ -78,15 +79,15 @@ func (t *tool) migrators(doc *config.Document, only string) (migrators []sluice.
 				continue
 			}
 			where := k.NewWhere()
-			if m, ok := where.(sluice.Migrator); ok && block.Fill(where) {
-				migrators, names = append(migrators, m), append(names, b.Name)
+			if m, ok := where.(T); ok && block.Fill(where) {
+				found, names = append(found, m), append(names, b.Name)
 			}
 		}
 	}
 	if only != "" && !known {
 		doc.Fault("backends", fmt.Errorf("there is no backend %q", only))
 	}
-	return migrators, names
+	return found, names
 }
 
 func step(ctx context.Context, m sluice.Migrator, what string) ([]sluice.Migration, error) {

@@ -17,6 +17,7 @@ import (
 // by one goroutine at a time.
 type client struct {
 	address string
+	from    string // the address of this side; "" is any
 	conn    net.Conn
 	reader  *bufio.Reader
 	body    bytes.Buffer
@@ -38,6 +39,11 @@ type request struct {
 
 func get(path string) request {
 	return request{"GET", []byte("GET " + path + " HTTP/1.1\r\nHost: prove\r\n\r\n")}
+}
+
+// bearing is a GET with a token.
+func bearing(path, token string) request {
+	return request{"GET", []byte("GET " + path + " HTTP/1.1\r\nHost: prove\r\nAuthorization: Bearer " + token + "\r\n\r\n")}
 }
 
 func post(path string, body []byte) request {
@@ -65,7 +71,11 @@ func (c *client) do(r request) (a answer, err error) {
 		}
 	}()
 	if c.conn == nil {
-		if c.conn, err = net.DialTimeout("tcp", c.address, patience); err != nil {
+		dialer := net.Dialer{Timeout: patience}
+		if c.from != "" {
+			dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.from)}
+		}
+		if c.conn, err = dialer.Dial("tcp", c.address); err != nil {
 			return a, &dialError{err}
 		}
 		c.reader = bufio.NewReaderSize(c.conn, 16<<10)

@@ -14,6 +14,8 @@ import (
 type role struct {
 	name  string
 	ask   request
+	next  func() request // makes each request, where they differ
+	from  string         // the address that it comes from; "" is any
 	check func(answer) error
 	long  bool // a download that takes seconds
 }
@@ -55,9 +57,12 @@ func gather(address string, roles []role) *crowd {
 //   - a request that gets no answer, or not a whole one, whatever the reason: every connection that was made counts;
 //   - an answer that is not the expected one.
 func (c *crowd) ask(ctx context.Context, address string, r role) {
-	k := client{address: address}
+	k := client{address: address, from: r.from}
 	defer k.close()
 	for ctx.Err() == nil {
+		if r.next != nil {
+			r.ask = r.next()
+		}
 		began := time.Now()
 		fresh := k.conn == nil
 		a, err := k.do(r.ask)

@@ -1,7 +1,7 @@
-// Program prove holds Sluice to two claims from outside, as clients see it: that no request fails while its config is
-// reloaded or its process stopped, and that slow connections do not stop ordinary clients. It works in a temporary
-// folder and on free loopback ports, takes down all it set up when it ends, prints its figures last, and fails when a
-// claim does not hold.
+// Program prove holds Sluice to its claims from outside, as clients see it: that no request fails while its config is
+// reloaded or its process stopped, that limits, tokens, caches and consistency hold over several nodes while what they
+// share is killed, stopped and replaced. It works in a temporary folder and on free loopback ports, takes down all it set
+// up when it ends, prints its figures last, and fails when a claim does not hold.
 package main
 
 import (
@@ -27,6 +27,9 @@ func claims() []claim {
 	return []claim{
 		{"reload", "1,000 reloads, and 20 stops, under load: no request fails", reload},
 		{"slow", "500 slow connections of each sort are cut off and do not stop ordinary clients", slow},
+		{"limits", "4 nodes and a Redis let through what one bucket would, and go on when Redis is gone", limits},
+		{"tokens", "no forged token is taken and no good one refused, while keys rotate, floods run and the issuer is away", tokens},
+		{"freshness", "no node serves an old answer later than 100 ms after a write, and its writer never; a cold key costs one query", freshness},
 	}
 }
 
@@ -54,7 +57,7 @@ func run(ctx context.Context, args []string) error {
 		if len(args) > 0 && args[0] == c.name {
 			return c.run(ctx, args[1:])
 		}
-		fmt.Fprintf(&usage, "\n  %-8s %s", c.name, c.about)
+		fmt.Fprintf(&usage, "\n  %-10s %s", c.name, c.about)
 	}
 	return errors.New(usage.String())
 }

@@ -156,6 +156,17 @@ func gauge(metrics, name string) (int, error) {
 	return 0, fmt.Errorf("no %s among the metrics", name)
 }
 
+// total adds the series of a name in Prometheus' text, whatever their labels.
+func total(metrics, name string) (sum int) {
+	for line := range strings.Lines(metrics) {
+		if labels, found := strings.CutPrefix(line, name+"{"); found {
+			value, _ := strconv.ParseFloat(strings.TrimSpace(labels[strings.LastIndexByte(labels, '}')+1:]), 64)
+			sum += int(value)
+		}
+	}
+	return sum
+}
+
 // scanLines gives every line of r to take, however long it is.
 func scanLines(r io.Reader, take func(string)) {
 	for b := bufio.NewReader(r); ; {

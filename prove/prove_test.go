@@ -57,6 +57,9 @@ func TestProcTexts(t *testing.T) {
 	if got, err := gauge(metrics, "go_goroutines"); err != nil || got != 16 {
 		t.Errorf("got %d, %v; want 16", got, err)
 	}
+	if got := total("a_total{b=\"}\"} 2\na_total{c=\"d\"} 3e+00\na_totals{c=\"d\"} 9\n", "a_total"); got != 5 {
+		t.Errorf("got %d, want the sum 5", got)
+	}
 	if _, err := gauge(metrics, "go_threads"); err == nil {
 		t.Error("found a series that is not there")
 	}
@@ -119,6 +122,36 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+func TestFloodVerdict(t *testing.T) {
+	t.Parallel()
+	for fetches, ok := range map[int]bool{0: false, 1: true, 11: true, 12: false} {
+		f := floodCounts{span: 10*time.Second + time.Millisecond, fetches: fetches}
+		if err := f.verdict(); (err == nil) != ok {
+			t.Errorf("%d fetches: %v", fetches, err)
+		}
+	}
+	if (&floodCounts{span: time.Second, fetches: 1, late: time.Minute}).verdict() == nil {
+		t.Error("a key that is taken after a minute passes")
+	}
+}
+
+func TestProblem(t *testing.T) {
+	t.Parallel()
+	if a, b := problem([]byte(`{"status":401,"request_id":"a"}`)), problem([]byte(`{"status":401,"request_id":"b"}`)); a != b || a == "" {
+		t.Errorf("%s and %s differ", a, b)
+	}
+	if problem([]byte(`{"detail":"x"}`)) == problem([]byte(`{"detail":"y"}`)) {
+		t.Error("what clients are told is left out")
+	}
+}
+
+func TestExponentThree(t *testing.T) {
+	t.Parallel()
+	if k, err := exponentThree(); err != nil || k.E != 3 {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRising(t *testing.T) {
 	t.Parallel()
 	check := rising()
@@ -132,5 +165,78 @@ func TestRising(t *testing.T) {
 	}
 	if check(answer{status: 503, body: generation(9)}) == nil {
 		t.Error("a 503 passes")
+	}
+}
+
+func TestBucket(t *testing.T) {
+	t.Parallel()
+	b := bucket{rate: 10, size: 2}
+	at := func(ms int, status int) shot {
+		d := time.Duration(ms) * time.Millisecond
+		return shot{sent: d, got: d + time.Millisecond, status: status}
+	}
+	exact := []shot{at(0, 200), at(1, 200), at(2, 429), at(100, 200), at(101, 429), at(500, 200), at(501, 200)}
+	if n, excess := b.central(exact), b.excess(exact); n != admitted(exact) || excess != 0 {
+		t.Errorf("%d are let through, and %v too many; want %d and none", n, excess, admitted(exact))
+	}
+	tooMany := []shot{at(0, 200), at(1, 200), at(2, 200), at(100, 200), at(101, 200)}
+	if excess := b.excess(tooMany); excess < 1.9 || excess > 2 {
+		t.Errorf("%v are too many, want about 2", excess)
+	}
+}
+
+func TestArrivals(t *testing.T) {
+	t.Parallel()
+	shares := []float64{0.55, 0.25, 0.15, 0.05}
+	all, nodes := arrivals(1000, 10*time.Second, shares), make([]float64, 4)
+	for i, a := range all {
+		nodes[a.node]++
+		if a.at > 10*time.Second || i > 0 && a.at < all[i-1].at {
+			t.Fatalf("arrival %d is at %s", i, a.at)
+		}
+	}
+	if n := len(all); n < 9500 || n > 10500 {
+		t.Errorf("%d arrivals, want about 10,000", n)
+	}
+	for i, share := range shares {
+		if got := nodes[i] / float64(len(all)); got < share-0.02 || got > share+0.02 {
+			t.Errorf("node %d has %.3f of all, want %.2f", i, got, share)
+		}
+	}
+}
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	l := newLedger(2)
+	start := time.Now()
+	for range 3 {
+		l.begin(1)
+	}
+	l.acknowledge(1, 1, start)
+	l.acknowledge(1, 3, start.Add(time.Second))
+	for _, c := range []struct {
+		version int
+		asked   time.Duration
+		want    time.Duration
+	}{{0, time.Minute, time.Minute}, {1, time.Minute, 59 * time.Second}, {2, time.Second / 2, 0}, {3, time.Minute, 0}} {
+		if got := l.late(1, c.version, start.Add(c.asked)); got != c.want {
+			t.Errorf("version %d after %v is %v late, want %v", c.version, c.asked, got, c.want)
+		}
+	}
+	if l.latest() != time.Minute || l.last(1) != 3 || l.last(0) != 0 || l.late(0, 0, start) != 0 {
+		t.Errorf("latest %v, last %d and %d", l.latest(), l.last(1), l.last(0))
+	}
+}
+
+func TestSum(t *testing.T) {
+	t.Parallel()
+	const metrics = "# TYPE a counter\na{x=\"1\",y=\"2\"} 3\na{x=\"1\",y=\"3\"} 4e+00\na_b{x=\"1\"} 7\na 9\n"
+	for _, c := range []struct {
+		labels []string
+		want   float64
+	}{{[]string{`x="1"`}, 7}, {[]string{`x="1"`, `y="3"`}, 4}, {nil, 16}, {[]string{`x="2"`}, 0}} {
+		if got := sum(metrics, "a", c.labels...); got != c.want {
+			t.Errorf("%v: %v, want %v", c.labels, got, c.want)
+		}
 	}
 }

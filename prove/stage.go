@@ -58,6 +58,9 @@ func (s *stage) close() {
 // write puts a file into the folder in one step, so that nobody reads a half of it.
 func (s *stage) write(name, text string) (path string, err error) {
 	path = filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
 	if err := os.WriteFile(path+".new", []byte(text), 0o644); err != nil {
 		return "", err
 	}

@@ -50,7 +50,7 @@ func serveSecured(t *testing.T, clients *servers.Authority, optional bool) *secu
 }
 
 // replace puts a file in the place of another.
-func replace(t *testing.T, file string, text []byte) {
+func replace(t testing.TB, file string, text []byte) {
 	t.Helper()
 	if err := errors.Join(os.WriteFile(file+".new", text, 0o600), os.Rename(file+".new", file)); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func starter(secure, http2 bool) sluicetest.EngineStart {
 		n := &sluicetest.EngineNode{HTTP2: http2, Lax: true}
 		if secure {
 			a := newAuthority(t)
-			c.HTTP, c.HTTPS = "", &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2", ClientCA: a.caFile(),
+			c.HTTP, c.HTTPS = "", &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2", ClientCA: a.CertFile,
 				Certificates: []server.Certificate{a.server(t, "localhost", "localhost")}}
 			n.TLS = a.client(t)
 		}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,7 +70,8 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 	}
 	defer taken.Close()
 	a := newAuthority(t)
-	good, empty := a.server(t, "a", "a.test"), a.write(t, "empty.pem", "NOTHING", nil)
+	good, empty := a.server(t, "a", "a.test"), filepath.Join(a.dir, "empty.pem")
+	replace(t, empty, nil)
 	for want, c := range map[string]server.Config{
 		"no address":               {},
 		"address already in use":   {HTTP: taken.Addr().String()},
@@ -120,7 +122,7 @@ func TestBothPorts(t *testing.T) {
 func TestClientCertificateIsRequired(t *testing.T) {
 	t.Parallel()
 	a, other := newAuthority(t), newAuthority(t)
-	s := serve(t, server.Config{Limits: limits, HTTPS: &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2", ClientCA: a.caFile(),
+	s := serve(t, server.Config{Limits: limits, HTTPS: &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2", ClientCA: a.CertFile,
 		Certificates: []server.Certificate{a.server(t, "localhost", "localhost")}}}, okHandler)
 	wrong := a.stranger()
 	wrong.Certificates = other.client(t).Certificates

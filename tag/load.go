@@ -123,10 +123,19 @@ func (g *Tags) dropLocked(names []string) {
 	}
 }
 
-// Read gives stamps of the present generations, to be taken before what is kept is made: a purge in the meantime ends
-// it. What is made must hold all that there was at floors, else it is older than the purge that began a generation.
-// A tag that nothing is kept under has no generation yet; Settle begins it.
-func (g *Tags) Read(ctx context.Context, names []string) (stamps []Stamp, floors []sluice.Version, err error) {
+// Reading is what Read gives.
+type Reading struct {
+	// Stamps are of the present generations. A tag that nothing is kept under has none yet; Settle begins it.
+	Stamps []Stamp
+	// Floors are what the writers had made of their sources when they purged: what is kept must hold all that, else it is
+	// older than the purge.
+	Floors []sluice.Version
+	// position is the number of the last purge that the generations are sure to be of.
+	position uint64
+}
+
+// Read reads the present generations of tags, before what is kept under them is made: a purge in the meantime ends it.
+func (g *Tags) Read(ctx context.Context, names []string) (Reading, error) {
 	tags := []*Tag{g.find(everything)}
 	for _, name := range names {
 		tags = append(tags, g.find(short(name)))
@@ -135,56 +144,58 @@ func (g *Tags) Read(ctx context.Context, names []string) (stamps []Stamp, floors
 		clock := g.clock(g.now())
 		if !g.confirms(clock) {
 			if err := g.rounds.wait(ctx); err != nil {
-				return nil, nil, err
+				return Reading{}, err
 			}
 		}
-		if stamps, floors := g.known(tags, clock); stamps != nil {
-			return stamps, floors, nil
-		}
-		found, err := g.load(ctx, tags)
-		if err != nil {
-			return nil, nil, err
+		position := g.position.Load()
+		found := g.known(tags, clock)
+		if found == nil {
+			var err error
+			if found, err = g.load(ctx, tags); err != nil {
+				return Reading{}, err
+			}
 		}
 		if found != nil {
-			stamps, floors := stampsOf(tags, found)
-			return stamps, floors, nil
+			return newReading(tags, found, position), nil
 		}
 	}
-	return nil, nil, errOvertaken
+	return Reading{}, errOvertaken
 }
 
-// known are stamps of what the node knows; nil when it does not know them all.
-func (g *Tags) known(tags []*Tag, clock int64) ([]Stamp, []sluice.Version) {
+// known are the generations that the node knows; nil when it does not know them all.
+func (g *Tags) known(tags []*Tag, clock int64) []*generation {
 	era := g.era.Load()
 	found := make([]*generation, len(tags))
 	for i, t := range tags {
 		now := t.present.Load()
 		if now == nil || now.era != era || clock-now.loaded > int64(reload) {
-			return nil, nil
+			return nil
 		}
 		found[i] = now
 		t.touch(clock)
 	}
-	return stampsOf(tags, found)
+	return found
 }
 
-func stampsOf(tags []*Tag, found []*generation) (stamps []Stamp, floors []sluice.Version) {
+func newReading(tags []*Tag, found []*generation, position uint64) Reading {
+	r := Reading{position: position}
 	for i, now := range found {
 		s := Stamp{tag: tags[i]}
 		if now != nil {
 			s.ID = now.id
-			floors = append(floors, now.floors...)
+			r.Floors = append(r.Floors, now.floors...)
 		}
-		stamps = append(stamps, s)
+		r.Stamps = append(r.Stamps, s)
 	}
-	return stamps, floors
+	return r
 }
 
-// Settle begins generations where Read found none, kept for ttl, once it is known that something will be kept. It
-// fails when there was a purge since.
-func (g *Tags) Settle(ctx context.Context, stamps []Stamp, ttl time.Duration) error {
-	for i := range stamps {
-		s := &stamps[i]
+// Settle begins generations where Read found none, kept for ttl, once it is known that something will be kept. It fails
+// when there was a purge of such a tag since, or the store was emptied.
+func (g *Tags) Settle(ctx context.Context, r *Reading, ttl time.Duration) error {
+	var begun []string
+	for i := range r.Stamps {
+		s := &r.Stamps[i]
 		if s.ID != (ID{}) {
 			continue
 		}
@@ -194,17 +205,52 @@ func (g *Tags) Settle(ctx context.Context, stamps []Stamp, ttl time.Duration) er
 			g.series.failed()
 			return err
 		}
-		if originOf(there) != born {
-			return errOvertaken
-		}
 		now, err := decodeGeneration(there)
 		if err != nil {
 			return err
 		}
+		if originOf(there) != born {
+			return errOvertaken
+		}
 		s.ID = now.id
+		begun = append(begun, s.tag.name)
 	}
-	g.remember(stamps)
+	if len(begun) > 0 {
+		if g.state.Shared() {
+			if err := g.rounds.wait(ctx); err != nil {
+				return err
+			}
+		}
+		if !g.untouched(begun, r.position) {
+			return errOvertaken
+		}
+	}
+	g.remember(r.Stamps)
 	return nil
+}
+
+// maxRecent bounds the purges that are remembered by tag.
+const maxRecent = 10_000
+
+// note remembers that tags were purged, for what is being made meanwhile.
+func (g *Tags) note(names []string, number uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.recent) > maxRecent {
+		clear(g.recent)
+		g.recentFrom = number
+	}
+	for _, name := range names {
+		g.recent[name] = max(g.recent[name], number)
+	}
+	g.dropLocked(names)
+}
+
+// untouched tells whether none of the tags was purged after a purge of that number, as far as is known here.
+func (g *Tags) untouched(names []string, number uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return number >= g.recentFrom && !slices.ContainsFunc(names, func(name string) bool { return g.recent[name] > number })
 }
 
 // remember has tags that something is kept under remembered. What stamps hold is replaced by what was remembered

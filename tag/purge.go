@@ -65,6 +65,7 @@ func (g *Tags) send(ctx context.Context, p purge) (v sluice.Version, err error) 
 	}
 	g.series.purges.Add(1)
 	if !g.state.Shared() {
+		g.note(p.names, number)
 		g.raise(number)
 	} else {
 		// Whatever fails from here on, the purge is there: a node that does not find its record knows nothing any more.

@@ -44,7 +44,10 @@ type Tags struct {
 	sweepAt int             // the size of tags at which it is swept
 	loads   map[*load]struct{}
 	pending map[string]int // purges that have not reached the store, by tag
-	retries []purge
+	// recent are the numbers of purges by tag; those up to recentFrom are not remembered.
+	recent     map[string]uint64
+	recentFrom uint64
+	retries    []purge
 
 	rounds rounds
 	tailer tailer
@@ -73,7 +76,7 @@ func Open(env *sluice.Env) (*Tags, error) { return sluice.Share(env, "", open) }
 func open(env *sluice.Env) (*Tags, error) {
 	g := &Tags{
 		state: env.State, now: env.Now, log: env.Log, base: env.Now(),
-		tags: map[string]*Tag{}, sweepAt: minSweep, loads: map[*load]struct{}{}, pending: map[string]int{},
+		tags: map[string]*Tag{}, sweepAt: minSweep, loads: map[*load]struct{}{}, pending: map[string]int{}, recent: map[string]uint64{},
 	}
 	g.series = newSeries(env.Metrics, g)
 	g.rounds.init(g.tail)

@@ -17,6 +17,7 @@ import (
 
 // store is a state in memory that nodes of a test share. It can be away, and its notices can be lost.
 type store struct {
+	mu sync.RWMutex // held to replace what follows
 	sluice.State
 	away, deaf atomic.Bool
 	asked      atomic.Int64
@@ -40,7 +41,9 @@ func (s *store) Values(ctx context.Context, keys ...string) ([][]byte, error) {
 	if err := s.fault(); err != nil {
 		return nil, err
 	}
+	s.mu.RLock()
 	values, err := s.State.Values(ctx, keys...)
+	s.mu.RUnlock()
 	if read := s.read.Swap(nil); read != nil {
 		(*read)()
 	}
@@ -51,6 +54,8 @@ func (s *store) SetValue(ctx context.Context, key string, value []byte, ttl time
 	if err := s.fault(); err != nil {
 		return err
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	return s.State.SetValue(ctx, key, value, ttl)
 }
 
@@ -58,6 +63,8 @@ func (s *store) AddValue(ctx context.Context, key string, value []byte, ttl time
 	if err := s.fault(); err != nil {
 		return nil, err
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	return s.State.AddValue(ctx, key, value, ttl)
 }
 
@@ -65,6 +72,8 @@ func (s *store) Next(ctx context.Context, key string, ttl time.Duration) (uint64
 	if err := s.fault(); err != nil {
 		return 0, err
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	return s.State.Next(ctx, key, ttl)
 }
 
@@ -91,14 +100,14 @@ var ctx = context.Background()
 // stamped reads and settles stamps, as for something that is kept under the tags.
 func stamped(t testing.TB, g *Tags, names ...string) []Stamp {
 	t.Helper()
-	stamps, _, err := g.Read(ctx, names)
+	r, err := g.Read(ctx, names)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Settle(ctx, stamps, time.Hour); err != nil {
+	if err := g.Settle(ctx, &r, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	return stamps
+	return r.Stamps
 }
 
 func TestPurge(t *testing.T) {
@@ -136,26 +145,43 @@ func TestFloors(t *testing.T) {
 	if err != nil || v.Source != Source || v.Position == 0 {
 		t.Fatalf("%v, %v", v, err)
 	}
-	_, floors, err := a.Read(ctx, []string{"x", "y"})
-	if err != nil || !slices.Equal(floors, []sluice.Version{made}) {
-		t.Errorf("floors %v, %v; want what the writer has made", floors, err)
+	r, err := a.Read(ctx, []string{"x", "y"})
+	if err != nil || !slices.Equal(r.Floors, []sluice.Version{made}) {
+		t.Errorf("floors %v, %v; want what the writer has made", r.Floors, err)
 	}
 }
 
-// What is read before a purge and settled after it is not kept.
+// What is read before a purge and settled after it is not kept, also when the store has forgotten the purge meanwhile.
 func TestPurgeBetweenReadAndSettle(t *testing.T) {
 	t.Parallel()
-	s := newStore()
-	a, b := node(t, s), node(t, s)
-	stamps, _, err := a.Read(ctx, []string{"x"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Purge(ctx, []string{"x"}, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Settle(ctx, stamps, time.Hour); err == nil && a.Confirm(ctx, stamps, 0) == Current {
-		t.Error("it is kept under the generation that the purge began")
+	for name, then := range map[string]func(*store){
+		"purged": func(*store) {},
+		"purged, and the generation was evicted": func(s *store) {
+			if err := s.DeleteValues(ctx, keyOf("x")); err != nil {
+				t.Error(err)
+			}
+		},
+		"purged, and the store was emptied": func(s *store) { s.State = memory.New(time.Now) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore()
+			s.deaf.Store(true)
+			a, b := node(t, s), node(t, s)
+			r, err := a.Read(ctx, []string{"x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Purge(ctx, []string{"x"}, nil); err != nil {
+				t.Fatal(err)
+			}
+			s.mu.Lock()
+			then(s)
+			s.mu.Unlock()
+			if err := a.Settle(ctx, &r, time.Hour); !errors.Is(err, errOvertaken) {
+				t.Errorf("error %v; want it not to be kept", err)
+			}
+		})
 	}
 }
 
@@ -325,7 +351,7 @@ func TestManyAtOnce(t *testing.T) {
 				if v == Current {
 					continue
 				}
-				fresh, _, err := g.Read(ctx, []string{"x"})
+				fresh, err := g.Read(ctx, []string{"x"})
 				if errors.Is(err, errOvertaken) {
 					continue
 				}
@@ -334,8 +360,8 @@ func TestManyAtOnce(t *testing.T) {
 					return
 				}
 				kept = data.Load()
-				if stamps = nil; g.Settle(ctx, fresh, time.Hour) == nil {
-					stamps = fresh
+				if stamps = nil; g.Settle(ctx, &fresh, time.Hour) == nil {
+					stamps = fresh.Stamps
 				}
 			}
 		})

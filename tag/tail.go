@@ -54,7 +54,7 @@ func (g *Tags) tail(ctx context.Context) error {
 			return err
 		}
 	case number-last > maxGap:
-		g.forget()
+		g.forget(number)
 	default:
 		if err := g.follow(ctx, last, number, values[1:]); err != nil {
 			return err
@@ -80,15 +80,17 @@ func (g *Tags) restart(ctx context.Context) (number uint64, err error) {
 		return 0, err
 	}
 	v, err := g.send(ctx, purge{names: []string{everything}})
-	g.forget()
+	g.forget(v.Position)
 	return v.Position, err
 }
 
-// forget makes all generations unknown.
-func (g *Tags) forget() {
+// forget makes all generations unknown: purges up to that number may have been missed.
+func (g *Tags) forget(number uint64) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.era.Add(1)
-	g.mu.Unlock()
+	clear(g.recent)
+	g.recentFrom = max(g.recentFrom, number)
 }
 
 // follow reads the records of the purges after last up to number. A record is written just after its number; where one
@@ -97,7 +99,7 @@ func (g *Tags) follow(ctx context.Context, last, number uint64, first [][]byte) 
 	var missing []uint64
 	for n := last + 1; n <= number; n++ {
 		if i := n - last - 1; i < uint64(len(first)) && first[i] != nil {
-			g.apply(first[i])
+			g.apply(first[i], n)
 			continue
 		}
 		missing = append(missing, n)
@@ -114,25 +116,25 @@ func (g *Tags) follow(ctx context.Context, last, number uint64, first [][]byte) 
 		g.series.failed()
 		return err
 	}
-	for _, value := range values {
+	for i, value := range values {
 		if value == nil {
-			g.forget()
+			g.forget(number)
 			return nil
 		}
-		g.apply(value)
+		g.apply(value, missing[i])
 	}
 	return nil
 }
 
 // apply drops what a purge has ended.
-func (g *Tags) apply(record []byte) {
+func (g *Tags) apply(record []byte, number uint64) {
 	names, at, err := decodeRecord(record)
 	if err != nil {
-		g.forget()
+		g.forget(number)
 		return
 	}
 	g.series.lag.Observe(max(0, g.now().Sub(at)))
-	g.drop(names)
+	g.note(names, number)
 }
 
 // hear takes the notice of a purge, which makes it known sooner than a tail would. A lost one is made up for by the

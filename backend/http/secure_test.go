@@ -144,9 +144,16 @@ func TestChangedFilesOfTLS(t *testing.T) {
 	put(t, f.cert, named("lost").CertPEM) // does not fit its key
 	f.show(t, named("second"))
 	s.await(t, "the second certificate is not shown", begins("second "))
+	f.show(t, named("idle"))
+	for end := time.Now().Add(20 * time.Second); idle(s) > 0; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("an idle connection is kept")
+		}
+	}
+	s.await(t, "the next certificate is not shown", begins("idle "))
 	put(t, f.ca, []byte("broken"))
 	f.show(t, named("third"))
-	if a := s.ask(request(nil, "GET", "/")); !begins("second ")(a) {
+	if a := s.ask(request(nil, "GET", "/")); !begins("idle ")(a) {
 		t.Errorf("%+v while the authorities cannot be read", a)
 	}
 	put(t, f.ca, append(own.CertPEM[:len(own.CertPEM):len(own.CertPEM)], other.CertPEM...))

@@ -14,6 +14,8 @@ type database interface {
 	prepare(ctx context.Context, text string, int64Text bool) (*statement, error)
 	// nullable tells whether a column of the result may be NULL.
 	nullable(s *statement, column int) bool
+	// refuses tells what a parameter is, if no value of the type is ever taken for it, and else "".
+	refuses(s *statement, param int, t sluice.ValueType) string
 	// sorts tells whether the statement sorts what it reads, for want of an index.
 	sorts(s *statement) (bool, error)
 	// read lends a connection on which nothing can be written, with data as new as the exchange wants it.
@@ -145,6 +147,8 @@ type dialect struct {
 	fault func(error) error
 	// changed tells whether an error says that the tables have changed: the statement must be prepared anew.
 	changed func(error) bool
+	// writes tells whether a statement was refused because it writes, which only showed when it ran.
+	writes func(error) bool
 	// dead tells whether a read failed because its connection died before it was answered, so that it may run again.
 	dead func(error) bool
 	// passing tells whether an error is of a server that cannot be reached now, so that to try again may help.

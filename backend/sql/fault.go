@@ -38,6 +38,7 @@ func (d *dialect) toClient(err error) error {
 const (
 	msgBroken     = "a value breaks a rule of the data"
 	msgForeignKey = "it refers to something that is not there, or something that is there refers to it"
+	msgUnknown    = "the database did not answer, and it is not known whether the change was made"
 	msgUnfit      = "a value is not one that can be worked with"
 )
 

@@ -13,7 +13,9 @@ func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 	if err := b.checkUse(ep, use); err != nil {
 		return nil, err
 	}
-	again := func() (sluice.Handler, error) { return b.handle(env, ep, use) }
+	writes := false // guarded by the lock of fresh
+	again := func() (sluice.Handler, error) { return b.handle(env, ep, use, writes) }
+	turn := b.turns()
 	h, err := again()
 	switch {
 	case errors.Is(err, errUnknown):
@@ -25,12 +27,18 @@ func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 		return nil, err
 	}
 	f := newFresh(h, env, b.dialect.changed, again)
-	b.follow(env, f)
+	if !ep.ReadOnly() {
+		f.writes = b.dialect.writes
+		f.learn = func() { writes = true }
+	}
+	b.follow(env, f, turn)
 	return f, nil
 }
 
-func (b *backend) handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Handler, error) {
-	base := handler{backend: b, key: &use.Shard, want: use.consistency()}
+// handle makes the handler. With writes set a statement is run as a write, whatever the database says of it: what its
+// functions do shows only when they run.
+func (b *backend) handle(env *sluice.Env, ep *sluice.Endpoint, use *Use, writes bool) (sluice.Handler, error) {
+	base := handler{backend: b, key: &use.Shard, want: use.consistency(), writes: writes}
 	if b.split != nil {
 		base.noKey = b.split.errNoKey(&use.Shard)
 	}
@@ -53,11 +61,11 @@ func (b *backend) handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 	}
 	base.watch = b.watching(env, ep, p.verb, p.text)
 	switch {
-	case use.Scatter != nil && len(b.shards) > 1:
+	case use.scatters(len(b.shards)):
 		return base.handleScatter(env, ep, use, p, returns)
 	case use.Page != nil:
 		return base.handlePage(env, ep, use, p)
-	case !p.readOnly:
+	case !p.readOnly || writes:
 		return newWrite(base, p, returns, ep.Int64Text), nil
 	case returns == "many":
 		return &list{handler: base, plan: p}, nil
@@ -93,6 +101,8 @@ type handler struct {
 	noKey *sluice.Error
 	// want is how new the data of a read must be.
 	want consistency
+	// writes is set when a function of a statement writes.
+	writes bool
 }
 
 // check refuses what a statement cannot return.
@@ -177,7 +187,8 @@ func howMany(s *statement, r rows) (int64, error) {
 	}
 	if r.Step() {
 		if n, ok := r.Int(0); ok {
-			return n, nil
+			_, err := r.Exec() // to the end, for it may write
+			return n, err
 		}
 	}
 	if err := r.Err(); err != nil {

@@ -21,7 +21,7 @@ var sqliteDialect = &dialect{
 	statement: func(q *Query) *SQL { return &q.SQLite },
 	parameter: func(n int) string { return "?" + strconv.Itoa(n) },
 	same:      "IS", nullsFirst: true, collate: " COLLATE BINARY",
-	fault: liteFault, changed: sqlite.IsChanged, dead: never, passing: never, mistake: liteMistake,
+	fault: liteFault, changed: sqlite.IsChanged, writes: never, dead: never, passing: never, mistake: liteMistake,
 	validKeys: validLiteKeys, compareKeys: compareLiteKeys,
 }
 
@@ -72,6 +72,9 @@ func (l *lite) prepare(_ context.Context, text string, int64Text bool) (*stateme
 	}
 	return made, nil
 }
+
+// refuses nothing: SQLite's values have types, and its parameters have none.
+func (l *lite) refuses(*statement, int, sluice.ValueType) string { return "" }
 
 func (l *lite) sorts(s *statement) (bool, error) {
 	steps, err := l.db.Explain(s.text)

@@ -1,12 +1,14 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,28 +85,50 @@ func (f folder) ReadDir(name string) ([]fs.DirEntry, error) {
 	return own, err
 }
 
-// Migrations lists all migrations, as the first database has them. It does not make a file.
+// Migrations lists all migrations; with shards one is applied that is applied on all of them. It does not make a file.
 func (w *Where) Migrations(ctx context.Context) ([]sluice.Migration, error) {
 	return w.each(ctx, false, func(m migrations) ([]migration, error) { return m.Status(ctx) })
 }
 
-// MigrateUp applies all that are pending on every shard, and makes a file when it is not there.
+// MigrateUp applies all that are pending on every shard, and makes a file when it is not there. It returns those that were
+// pending on any.
 func (w *Where) MigrateUp(ctx context.Context) ([]sluice.Migration, error) {
 	return w.each(ctx, true, func(m migrations) ([]migration, error) { return m.Up(ctx) })
 }
 
-// MigrateDown takes back the last one that was applied. A file that is not there has none.
+// MigrateDown takes back the last one that was applied, on every shard. A file that is not there has none.
 func (w *Where) MigrateDown(ctx context.Context) ([]sluice.Migration, error) {
+	if err := w.sameMigrations(ctx); err != nil {
+		return nil, err
+	}
 	return w.each(ctx, false, func(m migrations) ([]migration, error) { return m.Down(ctx) })
 }
 
-// each calls f with the migrations of each database, one after the other, and gives what it gives for the first.
+// sameMigrations refuses shards of which one has migrations that another has not: the last one is not the same on all.
+func (w *Where) sameMigrations(ctx context.Context) error {
+	var first []migration
+	_, err := w.each(ctx, false, func(m migrations) ([]migration, error) {
+		all, err := m.Status(ctx)
+		if first == nil {
+			first = all
+		}
+		for i := range min(len(all), len(first)) {
+			if err == nil && all[i].Applied.IsZero() != first[i].Applied.IsZero() {
+				err = fmt.Errorf("%s is applied on some shards only; want all of them migrated up before one is taken back", all[i].Name)
+			}
+		}
+		return all, err
+	})
+	return err
+}
+
+// each calls f with the migrations of each database, one after the other, and gives what it gives for any of them.
 func (w *Where) each(ctx context.Context, create bool, f func(migrations) ([]migration, error)) ([]sluice.Migration, error) {
 	if w.MigrationFiles == "" {
 		return nil, nil
 	}
 	var all []sluice.Migration
-	for i, d := range w.databases() {
+	for _, d := range w.databases() {
 		found, err := w.one(ctx, d, create, f)
 		if err != nil {
 			if len(w.Shards) > 0 {
@@ -112,13 +136,23 @@ func (w *Where) each(ctx context.Context, create bool, f func(migrations) ([]mig
 			}
 			return all, sluice.At("migrations", err)
 		}
-		for _, m := range found {
-			if i == 0 {
-				all = append(all, sluice.Migration{Version: m.Version, Name: m.Name, Applied: m.Applied})
-			}
-		}
+		all = union(all, found)
 	}
 	return all, nil
+}
+
+// union adds migrations to those of other shards, in order. What is pending on one is pending.
+func union(all []sluice.Migration, found []migration) []sluice.Migration {
+	for _, m := range found {
+		i, known := slices.BinarySearchFunc(all, m.Version, func(o sluice.Migration, version int64) int { return cmp.Compare(o.Version, version) })
+		switch {
+		case !known:
+			all = slices.Insert(all, i, sluice.Migration{Version: m.Version, Name: m.Name, Applied: m.Applied})
+		case m.Applied.IsZero():
+			all[i].Applied = m.Applied
+		}
+	}
+	return all
 }
 
 func (w *Where) one(ctx context.Context, d named, create bool, f func(migrations) ([]migration, error)) (_ []migration, err error) {

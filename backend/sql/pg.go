@@ -20,7 +20,7 @@ var postgresDialect = &dialect{
 	statement: func(q *Query) *SQL { return &q.Postgres },
 	parameter: func(n int) string { return "$" + strconv.Itoa(n) },
 	same:      "IS NOT DISTINCT FROM", collate: ` COLLATE "C"`,
-	fault: pgFault, changed: postgres.IsChanged, dead: pgDead, passing: pgPassing, mistake: pgMistake,
+	fault: pgFault, changed: postgres.IsChanged, writes: postgres.IsReadOnly, dead: pgDead, passing: pgPassing, mistake: pgMistake,
 	validKeys: postgres.ValidKeys, compareKeys: comparePGKeys,
 }
 
@@ -147,6 +147,10 @@ func (p *pg) lead(ctx context.Context, f func(*postgres.Conn) error) error {
 
 func (p *pg) nullable(s *statement, column int) bool {
 	return !s.native.(*postgres.Stmt).Columns[column].NotNull
+}
+
+func (p *pg) refuses(s *statement, param int, t sluice.ValueType) string {
+	return s.native.(*postgres.Stmt).Refuses(param, t)
 }
 
 func (p *pg) sorts(s *statement) (bool, error) { return s.native.(*postgres.Stmt).Sorts, nil }

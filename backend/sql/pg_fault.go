@@ -14,12 +14,15 @@ func pgFault(err error) error {
 	switch {
 	case postgres.IsUnfit(err):
 		return &sluice.Error{Code: sluice.Unprocessable, Message: msgUnfit, Err: err}
-	case postgres.IsUnknown(err):
-		return unavailable(err, "the database did not answer, and it is not known whether the change was made")
 	case errors.Is(err, context.DeadlineExceeded), postgres.IsTimeout(err):
+		if postgres.IsUnknown(err) {
+			return &sluice.Error{Code: sluice.GatewayTimeout, Message: msgUnknown, Err: err}
+		}
 		return late(err)
 	case postgres.IsInterrupted(err), errors.Is(err, context.Canceled):
 		return &sluice.Error{Code: sluice.ClientLeft, Err: err}
+	case postgres.IsUnknown(err): // and nobody is told to try again
+		return &sluice.Error{Code: sluice.Unavailable, Message: msgUnknown, Err: err}
 	case postgres.IsGone(err), postgres.IsNotSent(err):
 		return unavailable(err, "the database cannot be reached now")
 	case postgres.IsConflict(err), postgres.IsBusy(err):

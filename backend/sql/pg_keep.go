@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ func (p *pg) tables(ctx context.Context) (names []string, err error) {
 		names, err = c.UserTables(ctx)
 		return err
 	})
-	return names, err
+	return slices.DeleteFunc(names, ownTable), err
 }
 
 func (p *pg) holds(ctx context.Context, table string) (bool, error) {
@@ -39,10 +40,20 @@ func (p *pg) query(ctx context.Context, sql string) (all [][]string, err error) 
 	return all, err
 }
 
+// scriptLock is the key of the advisory lock under which scripts run, "sluice.s" in ASCII: CREATE TABLE IF NOT EXISTS of
+// two sessions at once would fail in one of them.
+const scriptLock = "8317151707346054771"
+
 func (p *pg) transact(ctx context.Context, scripts []script, undo bool) error {
 	return p.lead(ctx, func(c *postgres.Conn) error {
 		if err := c.Begin(false); err != nil {
 			return err
+		}
+		if !undo {
+			if err := c.Ask(ctx, "SELECT pg_catalog.pg_advisory_xact_lock("+scriptLock+")", nil); err != nil {
+				c.Rollback()
+				return err
+			}
 		}
 		for _, s := range scripts {
 			run := func() error { return c.Script(ctx, s.text, func(int) { s.tell() }) }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
 // pgTables are the tables of most tests, on PostgreSQL.
@@ -18,9 +17,9 @@ INSERT INTO users VALUES (1, 'ada@x', 36, true), (2, 'bob@x', NULL, false), (3, 
 // setupPG opens a database of a server of the test's own.
 func setupPG(t testing.TB, change func(*Where)) *node {
 	t.Helper()
-	p := servers.StartPostgres(t, servers.Options{})
+	url, _ := newDatabase(t)
 	return setup(t, func(w *Where) {
-		w.URL = Servers{URL: URL{Server: sluice.Secret(p.URL("postgres"))}}
+		w.URL = Servers{URL: URL{Server: sluice.Secret(url)}}
 		w.Schema = pgTables
 		if change != nil {
 			change(w)

@@ -49,7 +49,29 @@ func (b *backend) plan(ep *sluice.Endpoint, field string, q *Query) (*plan, erro
 	if ep.ReadOnly() && !p.readOnly {
 		return nil, sluice.At(field, writes)
 	}
-	return p, nil
+	return p, b.checkInputs(ep, field, p)
+}
+
+// checkInputs refuses inputs of which no value is ever taken where it stands.
+func (b *backend) checkInputs(ep *sluice.Endpoint, field string, p *plan) error {
+	for i := range p.refs {
+		r := &p.refs[i]
+		input, ok := r.Input()
+		if !ok {
+			continue
+		}
+		for at, s := range p.on {
+			if s == nil {
+				continue
+			}
+			if is := b.shards[at].refuses(s, i, ep.Inputs[input].Type); is != "" {
+				return &sluice.FieldError{Field: field, Offset: r.Offset(),
+					Err: fmt.Errorf("%s is declared as %s, and stands here for %s; want type: string", r, ep.Inputs[input].Type, is)}
+			}
+			break // the shards have the same tables
+		}
+	}
+	return nil
 }
 
 // prepare has every shard check a statement. Those that cannot be reached are passed over, unless all are.
@@ -60,7 +82,11 @@ func (b *backend) prepare(field, text string, int64Text bool, misprint func(*sha
 			continue
 		}
 		s, err := at.prepare(context.Background(), text, int64Text)
-		if err != nil {
+		switch {
+		case err != nil && b.dialect.passing(err):
+			b.lose(at, err)
+			continue
+		case err != nil:
 			return nil, misprint(at, err)
 		}
 		if p.statement != nil && !p.statement.like(s) {

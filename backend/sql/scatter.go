@@ -25,6 +25,13 @@ type scatter struct {
 	int64Text bool
 }
 
+// scatters tells whether the answer is made of what shards give. So it is with one database too where the order of rows,
+// or what becomes of them, is the scatter's: the same request has the same answer on one database and on several.
+func (u *Use) scatters(shards int) bool {
+	s := u.Scatter
+	return s != nil && (shards > 1 || u.Page != nil || len(s.Merge) > 0 || len(s.Order) > 0)
+}
+
 // gather makes one answer of what the shards gave, in their order; a part is nil that is left out.
 type gather func(h *scatter, x *sluice.Exchange, parts []*part) error
 

@@ -11,46 +11,66 @@ import (
 	"github.com/sluiceapi/sluice"
 )
 
-// settle makes the tables of a shard as soon as it is reached. Only a mistake ends it, or ctx.
-func (b *backend) settle(ctx context.Context, env *sluice.Env, i int) {
+// backoff is the time between tries: it doubles from 50 ms to 2 s, and varies by half so that nodes do not try at once.
+type backoff struct{ next time.Duration }
+
+func newBackoff() *backoff { return &backoff{50 * time.Millisecond} }
+
+// wait waits until the next try, or returns false at the end of ctx.
+func (b *backoff) wait(ctx context.Context) bool {
+	timer := time.NewTimer(b.next/2 + rand.N(b.next))
+	defer timer.Stop()
+	b.next = min(2*b.next, 2*time.Second)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// settle makes the tables of a shard as soon as it is reached. Only a mistake ends it, or the backend's end.
+func (b *backend) settle(env *sluice.Env, i int) {
 	s := b.shards[i]
 	defer close(s.settled)
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		s.err = b.make(ctx, env, i)
-		if s.err == nil {
+	for again := newBackoff(); ; {
+		s.err = b.make(b.ctx, env, i)
+		switch {
+		case s.err == nil:
 			s.usable.Store(true)
 			return
-		}
-		if ctx.Err() != nil {
-			s.err = ctx.Err()
+		case b.ctx.Err() != nil:
+			s.err = b.ctx.Err()
+			return
+		case !b.dialect.passing(s.err):
 			return
 		}
-		if !b.dialect.passing(s.err) {
+		s.passing(s.err)
+		if !again.wait(b.ctx) {
+			s.err = b.ctx.Err()
 			return
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait)):
 		}
 	}
 }
 
-// make makes the tables of a shard and fills them. Other shards wait for the first one's migrations: what goes wrong
-// there goes wrong on none of them.
+// make makes the tables of a shard and fills them.
 func (b *backend) make(ctx context.Context, env *sluice.Env, i int) error {
 	s, w := b.shards[i], b.where
-	if err := s.wait(ctx, s.reached); err != nil {
+	if err := await(ctx, s.reached); err != nil {
 		return err
 	}
 	if w.MigrationFiles != "" && (w.Migrate == "on_start" || env.Dry) {
-		if i > 0 {
-			if err := b.shards[0].canary(ctx); err != nil {
-				return err
-			}
+		if err := b.canary(ctx, s); err != nil {
+			return err
 		}
 		if err := b.migrate(ctx, env, s); err != nil {
 			return err
 		}
+	}
+	select {
+	case <-s.migrated: // at an earlier try
+	default:
+		close(s.migrated)
 	}
 	if err := b.openSlots(ctx, env, i); err != nil {
 		return s.at(err)
@@ -67,18 +87,33 @@ func (b *backend) make(ctx context.Context, env *sluice.Env, i int) error {
 	})
 }
 
-// canary waits until the first shard has its tables.
-func (s *shard) canary(ctx context.Context) error {
-	if err := s.wait(ctx, s.settled); err != nil {
-		return err
+// errCanary is that of shards which were left alone, for something is wrong with the first one.
+var errCanary = errors.New("the first shard could not be made")
+
+// canary has all shards wait until the migrations are applied to the first: what goes wrong there goes wrong on none of
+// the others.
+func (b *backend) canary(ctx context.Context, s *shard) error {
+	first := b.shards[0]
+	if s == first {
+		return nil
 	}
-	if s.err != nil {
-		return errors.New("the first shard could not be made")
+	select {
+	case <-first.migrated:
+		return nil
+	case <-first.settled:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return nil
+	select {
+	case <-first.migrated: // both
+		return nil
+	default:
+		return errCanary
+	}
 }
 
-func (s *shard) wait(ctx context.Context, done <-chan struct{}) error {
+// await waits until something is done, or ctx ends.
+func await(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
 		return nil

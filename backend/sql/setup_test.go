@@ -5,7 +5,9 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +28,53 @@ type node struct {
 	opened sluice.Opened
 	env    *sluice.Env
 	dir    string
-	log    strings.Builder
+	log    journal
+	// held is what keeps the node from being ready.
+	held  holds
+	store *store
+}
+
+// journal is a log that may be written and read at once.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// holds counts what a node was told to wait for.
+type holds struct {
+	mu   sync.Mutex
+	what []string
+	open int
+}
+
+func (h *holds) hold(what string) (ready func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.what = append(h.what, what)
+	h.open++
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.open--
+	}
+}
+
+func (h *holds) state() (what []string, open int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.what), h.open
 }
 
 // setup opens the database that change makes of the usual one.
@@ -60,7 +108,7 @@ func start(t testing.TB, dir string, change func(*Where)) (*node, error) {
 func (n *node) newEnv(name string) *sluice.Env {
 	return &sluice.Env{
 		Name: name, Log: slog.New(slog.NewTextHandler(&n.log, nil)), Metrics: sluice.NoMetrics{}, Now: time.Now,
-		Keys: sluice.NewKeyring(nil), Progress: func(string, int64, int64) {}, Hold: func(string) func() { return func() {} },
+		Keys: sluice.NewKeyring(nil), Progress: func(string, int64, int64) {}, Hold: n.held.hold,
 	}
 }
 
@@ -84,10 +132,16 @@ func parse(t testing.TB, text string) SQL {
 
 func (u *Use) each(yield func(*sluice.Reference)) {
 	u.Shard.References(yield)
-	u.Query.SQL.References(yield)
+	u.Query.each(yield)
 	for i := range u.TX {
-		u.TX[i].Query.SQL.References(yield)
+		u.TX[i].Query.each(yield)
 	}
+}
+
+func (q *Query) each(yield func(*sluice.Reference)) {
+	q.SQL.References(yield)
+	q.Postgres.References(yield)
+	q.SQLite.References(yield)
 }
 
 // handle makes the handler of an endpoint: "GET /users/{id}" with its parameters as inputs.

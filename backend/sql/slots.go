@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -38,10 +39,12 @@ func (b *ballot) vote(i int, held *slots.Map) error {
 	case b.agreed == nil:
 		b.agreed = held
 	case !sameSlots(b.agreed, held):
-		return fmt.Errorf("its slot map (table sluice_slot) is not that of the other shards; want the same on all, or rows would be looked for where they are not")
+		return errOtherSlots
 	}
 	return nil
 }
+
+var errOtherSlots = errors.New("its slot map (table sluice_slot) is not that of the other shards; want the same on all, or rows would be looked for where they are not")
 
 func sameSlots(a, b *slots.Map) bool {
 	for s := range slots.Slot(slots.Slots) {
@@ -99,6 +102,13 @@ func (b *backend) openSlots(ctx context.Context, env *sluice.Env, i int) error {
 	if err := s.transact(ctx, []script{{text: slotTable + ";\n" + slotRows(agreed, s.name)}}, false); err != nil {
 		return err
 	}
+	// Another node may have been faster, with other shards in its config.
+	if held, err = s.readSlots(ctx); err != nil {
+		return err
+	}
+	if held == nil || !sameSlots(held, agreed) {
+		return errOtherSlots
+	}
 	env.Log.Info("slots noted", "shard", s.name, "epoch", agreed.Epoch())
 	return nil
 }
@@ -126,7 +136,7 @@ func (s *shard) readSlots(ctx context.Context) (*slots.Map, error) {
 	if there, err := s.holds(ctx, "sluice_slot"); err != nil || !there {
 		return nil, err
 	}
-	rows, err := s.query(ctx, "SELECT slot, shard, epoch FROM sluice_slot ORDER BY slot")
+	rows, err := s.query(ctx, "SELECT slot, shard, epoch, CASE WHEN owned THEN 1 ELSE 0 END FROM sluice_slot ORDER BY slot")
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -136,7 +146,9 @@ func (s *shard) readSlots(ctx context.Context) (*slots.Map, error) {
 		if i >= len(owners) || row[0] != strconv.Itoa(i) {
 			return nil, fmt.Errorf("its slot map (table sluice_slot) has no row, or two, for slot %d", i)
 		}
-		owners[i] = row[1]
+		if owners[i] = row[1]; row[3] == "1" && row[1] != s.name {
+			return nil, fmt.Errorf("it is the shard %q, as its slot map (table sluice_slot) says, and stands here as %q; want its own name", row[1], s.name)
+		}
 		n, err := strconv.ParseInt(row[2], 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("its slot map (table sluice_slot) has the epoch %q", row[2])

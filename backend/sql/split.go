@@ -152,8 +152,11 @@ func (h *handler) place(x *sluice.Exchange) (int, error) {
 		return 0, nil
 	}
 	at, ok, err := h.split.find(h.key.Value(x))
-	if !ok {
+	switch {
+	case !ok:
 		return 0, h.noKey
+	case err == nil && !h.shards[at].isSettled():
+		return 0, errLater // it would only be waited for
 	}
 	return at, err
 }

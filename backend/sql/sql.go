@@ -48,7 +48,7 @@ type Use struct {
 	// What names the shard: a reference such as `id` or `caller.claims.tenant`. A request without it gets a 400. It has no
 	// effect on a backend without shards.
 	Shard sluice.Reference `yaml:"shard"`
-	// Asks all shards, and makes one answer of theirs. It has no effect on a backend without shards.
+	// Asks all shards, and makes one answer of theirs. A backend without shards answers alike.
 	Scatter *Scatter `yaml:"scatter"`
 	// How new the data of a GET must be. eventual: as old as max_lag allows. session: with all that the caller has written
 	// or seen before, as its `Consistency-Token` says. strong: with all that was committed, so read on the primary.
@@ -195,6 +195,8 @@ func (c *Scatter) checkUse(u *Use) error {
 		return sluice.At("scatter", errors.New("a request asks one shard or all of them; want shard or scatter"))
 	case u.Page != nil && (len(c.Order) > 0 || c.Limit > 0):
 		return sluice.At("scatter", errors.New("a page has its own order and size; want page, or order and limit"))
+	case c.Limit > 0 && len(c.Order) == 0:
+		return sluice.At("scatter.limit", errors.New("it is not told which rows come first; want order"))
 	case len(c.Merge) > 0 && (u.Page != nil || len(c.Order) > 0 || c.Limit > 0 || u.Returns != "" && u.Returns != "one"):
 		return sluice.At("scatter.merge", errors.New("merged rows are one; want returns: one, and no page, order or limit"))
 	case (len(c.Order) > 0 || c.Limit > 0) && u.Returns != "" && u.Returns != "many":

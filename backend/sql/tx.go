@@ -35,7 +35,7 @@ type txRun struct {
 
 func (base handler) handleTX(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Handler, error) {
 	base.watch = base.watching(env, ep, "TRANSACTION", "")
-	h := &tx{handler: base, readOnly: true}
+	h := &tx{handler: base, readOnly: !base.writes}
 	var errs []error
 	for i := range use.TX {
 		s, err := h.step(ep, i, &use.TX[i])

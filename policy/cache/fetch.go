@@ -16,7 +16,7 @@ type fill struct {
 	place  place
 	flight *flight // nil when nobody waits
 	lease  *lease  // nil when there is none
-	stamps []tag.Stamp
+	tags   tag.Reading
 	entry  *entry
 	vary   []string
 }
@@ -176,15 +176,15 @@ func (f *fill) prepare(x *sluice.Exchange) (able bool) {
 			names = append(names, string(name))
 		}
 	}
-	stamps, floors, err := c.tags.Read(x.Context(), names)
+	reading, err := c.tags.Read(x.Context(), names)
 	if err != nil {
 		c.series.storeErrors.Add(1)
 		f.drop(false)
 		return false
 	}
-	f.stamps = stamps
+	f.tags = reading
 	// What a writer made before it purged must be in what is kept now, whatever server the backend reads from.
-	for _, v := range floors {
+	for _, v := range reading.Floors {
 		x.Seen.SetFloor(v)
 	}
 	return true
@@ -199,12 +199,12 @@ func (f *fill) begin(x *sluice.Exchange, outer []sluice.Field) bool {
 	case why != "" || !p.public && c.shows(x) || x.Response.Body.Len() > int64(c.config.MaxBody):
 		f.drop(true)
 		return false
-	case len(f.stamps) > 0 && !x.Seen.Covers(x.Seen.Reads()): // older than the purge that began a generation
+	case len(f.tags.Stamps) > 0 && !x.Seen.Covers(x.Seen.Reads()): // older than the purge that began a generation
 		f.drop(false)
 		return false
 	}
 	f.entry = newEntry(&x.Response, outer, p, now)
-	f.entry.stamps = f.stamps
+	f.entry.stamps = f.tags.Stamps
 	f.vary = p.vary
 	return true
 }
@@ -253,7 +253,7 @@ func (f *fill) keep(x *sluice.Exchange) {
 
 // settleTags begins the generations of tags that have none, and keeps the entry in memory.
 func (f *fill) settleTags(ctx context.Context) bool {
-	if err := f.c.tags.Settle(ctx, f.entry.stamps, f.entry.left(f.c.now())); err != nil {
+	if err := f.c.tags.Settle(ctx, &f.tags, f.entry.left(f.c.now())); err != nil {
 		f.drop(false)
 		return false
 	}

@@ -44,6 +44,7 @@ const remembered = 4096
 // verdict is what was decided on a certificate. It does not change.
 type verdict struct {
 	caller sluice.Caller
+	leaf   *x509.Certificate // of one that is let in
 	// refusal is what the client gets, nil for one that is let in; reason is why, for metrics.
 	refusal error
 	reason  reason
@@ -189,7 +190,7 @@ func (j *judge) name(v *verdict, leaf *x509.Certificate, id spiffeid.ID, hasID, 
 	if j.Issuer != "" {
 		who.issuer = j.Issuer
 	}
-	v.caller = sluice.Caller{Scheme: kind, Issuer: who.issuer, Subject: who.name, Claims: claims(leaf)}
+	v.leaf, v.caller = leaf, sluice.Caller{Scheme: kind, Issuer: who.issuer, Subject: who.name, Claims: claims(leaf)}
 	return v
 }
 

@@ -17,6 +17,7 @@ const kind = "client_cert"
 
 // Kind is the policy `client_cert`.
 var Kind = sluice.NewPolicy(kind, Config{Revoked: Revoked{OnUnavailable: deny}}, open, sluice.Manual(source), sluice.Authenticates(),
+	sluice.Before("jwt", "a token can be bound to a certificate, which must have been verified, and says more of who asks"),
 	sluice.Before("cache", "what is kept would be given to callers that are not let in"),
 	sluice.Before("async", "the connection on which the certificate was shown is gone when the job runs"))
 
@@ -51,9 +52,9 @@ type handler struct {
 // Serve sets the caller of the exchange, or refuses it.
 func (h *handler) Serve(x *sluice.Exchange) error {
 	r, now := &x.Request, h.now()
-	v := &none
+	v, passedOn := &none, h.judge.Forwarded && r.TrustedPeer
 	switch {
-	case h.judge.Forwarded && r.TrustedPeer:
+	case passedOn:
 		v = h.judge.judgePassed(&r.Header, now)
 	case r.Peer != nil:
 		v = h.judge.judge(r.Peer, r.PeerChain, now)
@@ -63,6 +64,9 @@ func (h *handler) Serve(x *sluice.Exchange) error {
 		return v.refusal
 	}
 	x.Caller = v.caller
+	if passedOn {
+		r.Peer, r.PeerChain = v.leaf, nil
+	}
 	return h.next.Serve(x)
 }
 

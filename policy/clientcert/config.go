@@ -43,15 +43,16 @@ type Config struct {
 	// Certificates that are no longer let in, though they have not expired.
 	Revoked Revoked `yaml:"revoked"`
 	// SPIFFE IDs that are let in, such as spiffe://example.org/ns/orders, or with /* at the end those below a path.
-	SPIFFE []string `yaml:"spiffe"`
+	SPIFFE []string `yaml:"spiffe,one"`
 	// DNS names that are let in. *.example.org is any name with one label more.
-	DNS []string `yaml:"dns"`
-	// Subjects that are let in, whole and as RFC 4514 writes them: CN=billing,OU=Services,O=Example. The last part of
-	// what is in the certificate comes first, and a comma in a value is written \, there.
-	Subjects []string `yaml:"subjects"`
+	DNS []string `yaml:"dns,one"`
+	// Subjects that are let in, whole and as RFC 4514 writes them, which is how openssl x509 -noout -subject -nameopt
+	// RFC2253 prints them: CN=billing,OU=Services,O=Example. A comma within a value is written \, there.
+	Subjects []string `yaml:"subjects,one"`
 	// Take the certificate from the fields Client-Cert and Client-Cert-Chain (RFC 9440), where a proxy that is named
-	// under trusted_proxies ends TLS. From such a proxy only what is in the fields counts; its own certificate is not
-	// the caller's. It needs ca or trust_domains, since the proxy is not asked what it has verified.
+	// under trusted_proxies ends TLS. From such a proxy only what is in the fields counts, also for tokens that are bound
+	// to a certificate; its own is not the caller's. It needs ca or trust_domains, since the proxy is not asked what it
+	// has verified.
 	Forwarded bool `yaml:"forwarded"`
 	// Who is said to vouch for the caller, instead of the trust domain or the authority's name. It keeps callers the
 	// same where authorities change their names.
@@ -74,7 +75,7 @@ type Revoked struct {
 	// Revocation lists (CRL), as PEM or DER files: a current one of every authority in the chain but the
 	// last, which is trusted itself. They are read again when they change, and what they name is refused from the next request on, on
 	// open connections too. They need ca or trust_domains.
-	Lists []sluice.Path `yaml:"lists"`
+	Lists []sluice.Path `yaml:"lists,one"`
 	// What becomes of a certificate when its authority has no list here, or none that is still current: deny or allow.
 	OnUnavailable string `yaml:"on_unavailable" enum:"deny,allow"`
 }

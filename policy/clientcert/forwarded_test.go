@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dunglas/httpsfv"
 
@@ -67,6 +69,9 @@ func TestForwarded(t *testing.T) {
 				if err := h.Serve(x); err != nil {
 					return codeOf(err)
 				}
+				if name := nameText(x.Request.Peer.RawSubject); name != x.Caller.Subject {
+					t.Errorf("the certificate behind the policy is that of %s", name)
+				}
 				return x.Caller.Subject
 			}
 			for range 2 { // as decided, and as remembered
@@ -82,6 +87,48 @@ func TestForwarded(t *testing.T) {
 				t.Errorf("without forwarded: got %s, want %s", got, want)
 			}
 		})
+	}
+}
+
+// Fields that have the hash of others get no verdict of theirs.
+func TestSameHash(t *testing.T) {
+	t.Parallel()
+	a, other := servers.NewAuthority(t, "clients"), servers.NewAuthority(t, "clients")
+	j, follower, err := openJudge(slog.New(slog.DiscardHandler), &Config{CA: sluice.Path(a.CertFile), Forwarded: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Close()
+	header := func(by *servers.Authority, chain ...string) *sluice.Header {
+		var h sluice.Header
+		h.Add(certField, field(by.Issue(servers.Leaf{CommonName: "x", Client: true}).Leaf))
+		for _, value := range chain {
+			h.Add(chainField, value)
+		}
+		return &h
+	}
+	good, now, one := header(a), time.Now(), field(a.Leaf)
+	if v := j.judgePassed(good, now); v.refusal != nil {
+		t.Fatal(v.refusal)
+	}
+	remembered, known := j.current.Load().passedOn.GetIfPresent(j.current.Load().hash(good))
+	if !known || !remembered.says(good) {
+		t.Fatal("the verdict is not remembered")
+	}
+	longer := header(a, one)
+	longer.Set(certField, string(good.Value(certField)))
+	for name, h := range map[string]*sluice.Header{"another certificate": header(other), "a chain": longer} {
+		if remembered.says(h) {
+			t.Errorf("%s is taken for what was said before", name)
+		}
+	}
+	bad := header(other)
+	j.current.Load().passedOn.Set(j.current.Load().hash(bad), remembered)
+	if v := j.judgePassed(bad, now); v.refusal == nil {
+		t.Error("a stranger is let in")
+	}
+	if p := (&passed{cert: good.Value(certField), chain: [][]byte{[]byte(one)}}); p.says(good) || !p.says(longer) {
+		t.Error("a chain that is missing is not missed")
 	}
 }
 

@@ -1,15 +1,20 @@
 package clientcert_test
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/policy/clientcert"
+	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/sluicetest"
+	"github.com/sluiceapi/sluice/sluicetest/issuer"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
@@ -57,6 +62,66 @@ func TestFieldsOfAnyoneAreRemoved(t *testing.T) {
 	}
 }
 
+// A token that is bound to a certificate (RFC 8705) is good with it also where a proxy has passed it on.
+func TestBoundTokens(t *testing.T) {
+	t.Parallel()
+	id, err := issuer.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(id.Close)
+	a := servers.NewAuthority(t, "clients")
+	node := sluicetest.Node(t, `
+		sluice: 1
+		trusted_proxies: [10.0.0.0/8]
+		listen:
+			https: {address: ":0", certificates: [{cert: a, key: a}], client_ca: a}
+		endpoints:
+			e:
+				route: GET /e
+				policies:
+					- client_cert: {forwarded: true, ca: `+a.CertFile+`}
+					- jwt: {issuer: "`+id.Name()+`", audience: shop, keys: "`+id.KeysURL()+`"}
+				test_handler: {name: who}
+		`, clientcert.Kind, jwt.Kind, sluicetest.HandlerKind(map[string]sluice.Handler{"who": sluice.HandlerFunc(func(x *sluice.Exchange) error {
+		x.Response.Body.SetBytes([]byte(x.Caller.Scheme + " " + x.Caller.Subject))
+		return nil
+	})}))
+	leaf := func() *x509.Certificate { return a.Issue(servers.Leaf{CommonName: "x", Client: true}).Leaf }
+	mine, other := leaf(), leaf()
+	sum := sha256.Sum256(mine.Raw)
+	claims := id.Claims("shop", "ann")
+	claims["cnf"] = map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])}
+	token := id.Token(claims)
+	for _, c := range []struct {
+		name         string
+		passed, peer *x509.Certificate
+		from, want   string
+	}{
+		{"passed on", mine, nil, "10.1.2.3:4", "jwt ann"},
+		{"passed on by a proxy with a certificate", mine, other, "10.1.2.3:4", "jwt ann"},
+		{"another was passed on", other, mine, "10.1.2.3:4", ""},
+		{"shown", nil, mine, "192.0.2.1:4", "jwt ann"},
+		{"another was shown", mine, other, "192.0.2.1:4", ""},
+	} {
+		ask := func() sluicetest.Answer {
+			x := sluicetest.Exchange(t, "GET /e", "", "authorization: Bearer "+token)
+			x.Request.Remote, x.Request.Peer = netip.MustParseAddrPort(c.from), c.peer
+			if c.passed != nil {
+				x.Request.Header.Add("Client-Cert", ":"+base64.StdEncoding.EncodeToString(c.passed.Raw)+":")
+			}
+			return sluicetest.Do(node, x)
+		}
+		got := ask()
+		for end := time.Now().Add(20 * time.Second); got.Status == 503 && time.Now().Before(end); got = ask() {
+			<-time.After(time.Millisecond) // until the keys are there
+		}
+		if got.Body != c.want || (got.Status == 401) != (c.want == "") {
+			t.Errorf("%s: %d %q, %v; want %q", c.name, got.Status, got.Body, got.Err, c.want)
+		}
+	}
+}
+
 // A config in which nobody could ever be let in, or some that should not, is refused.
 func TestConfigsThatCannotBe(t *testing.T) {
 	t.Parallel()
@@ -72,14 +137,15 @@ func TestConfigsThatCannotBe(t *testing.T) {
 		{https, "client_cert: {ca: " + a.CertFile + ", forwarded: true}", "no proxy is trusted"},
 		{"trusted_proxies: [10.0.0.0/8]\n", "client_cert: {ca: " + a.CertFile + ", forwarded: true}", ""},
 		{https, "client_cert: {ca: none.pem}", "none.pem"},
-		{https, "client_cert: {dns: ['*.example.org']}", ""},
+		{https, "client_cert: {dns: '*.example.org'}", ""},
+		{https, "jwt: {issuer: i, audience: a, secret: 01234567890123456789012345678901}\n      - client_cert", "client_cert must stand before jwt"},
 		{https, "cache\n      - client_cert", "client_cert must stand before cache"},
 		{https, "client_cert\n      - cache", ""},
 		{"listen: {admin: {address: '127.0.0.1:0', policies: [client_cert]}, https: {address: ':0', certificates: [{cert: a, key: a}], client_ca: a}}\n", "cache", "the admin listener asks no client"},
 		{"listen: {https: {address: ':0', certificates: [{cert: a, key: a}], client_certificates: optional}}\n", "cache", "nobody vouches for the certificates of clients"},
 	} {
 		doc := sluicetest.Document(t, "sluice: 1\n"+c.top+"endpoints:\n  e:\n    route: GET /e\n    policies:\n      - "+c.policies+"\n    test_handler: {name: h}\n")
-		kinds := []sluice.Kind{clientcert.Kind, after, sluicetest.HandlerKind(map[string]sluice.Handler{"h": sluice.HandlerFunc(nil)})}
+		kinds := []sluice.Kind{clientcert.Kind, jwt.Kind, after, sluicetest.HandlerKind(map[string]sluice.Handler{"h": sluice.HandlerFunc(nil)})}
 		node, err := build.Make(doc, build.Options{Kinds: kinds}, nil)
 		if err == nil {
 			node.Retire()

@@ -27,7 +27,7 @@ func TestAllocations(t *testing.T) {
 	why(remote, stranger(t, s, "first")) // the cooldown begins
 	h := policy(t, environment(t, nil, nil), config(func(c *Config) { c.Keys = keyFile(t) }))
 	es := keyOf(t, "ES256")
-	bad := swapPayload(es)
+	bad := forged(es)
 	for name, c := range map[string]struct {
 		h     *handler
 		value string
@@ -94,7 +94,7 @@ func BenchmarkVerify(b *testing.B) {
 func BenchmarkJunk(b *testing.B) {
 	h := policy(b, environment(b, nil, nil), config(func(c *Config) { c.Keys = keyFile(b) }))
 	for name, value := range map[string]string{"none": "", "form": "Bearer junk", "header": "Bearer " + withHeader(keyOf(b, "ES256"), `{"alg":"none"}`),
-		"signature": "Bearer " + swapPayload(keyOf(b, "ES256"))} {
+		"signature": "Bearer " + forged(keyOf(b, "ES256"))} {
 		b.Run(name, func(b *testing.B) {
 			one := again(h, value)
 			b.ReportAllocs()

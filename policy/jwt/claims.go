@@ -1,6 +1,9 @@
 package jwt
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
 	"math"
 	"slices"
 	"strconv"
@@ -20,6 +23,10 @@ type claims struct {
 	// expires, since and issued are exp, nbf and iat in seconds since 1970; since is the least there is and issued
 	// zero where the claim is missing.
 	expires, since, issued int64
+	// bound is set for a token that only the holder of a key may use (RFC 7800): that of the client certificate whose
+	// SHA-256 is thumbprint (RFC 8705) or, where thumbprint is nil, one that cannot be proved here.
+	bound      bool
+	thumbprint []byte
 	// names are those of the claims that are not null and not an empty string: those are as good as missing.
 	names []string
 }
@@ -69,6 +76,8 @@ func (c *claims) take(o *objects, m member, other *[]string) refusal {
 		c.scopes, ok = scopes(o, m.value)
 	case "scp":
 		*other, ok = scopes(o, m.value)
+	case "cnf":
+		ok = c.bind(m.value)
 	case "exp":
 		return seconds(m.value, math.Floor, &c.expires)
 	case "nbf":
@@ -80,6 +89,34 @@ func (c *claims) take(o *objects, m member, other *[]string) refusal {
 		return refusedClaim
 	}
 	return ""
+}
+
+// bind takes the claim cnf. Of several ways in which a key can be told, one must suffice, so any but the one that can be
+// checked makes the token one that cannot be used.
+func (c *claims) bind(value []byte) bool {
+	var o objects // the other one is at work
+	if !o.read(value, 0) {
+		return false
+	}
+	c.bound = true
+	if len(o.members) != 1 || string(o.members[0].name) != "x5t#S256" {
+		return true
+	}
+	var ok bool
+	c.thumbprint, ok = binary(&o, o.members[0].value)
+	return ok && len(c.thumbprint) == sha256.Size
+}
+
+// provedBy tells whether a request with that client certificate, or nil, may use the token.
+func (c *claims) provedBy(peer *x509.Certificate) bool {
+	if !c.bound {
+		return true
+	}
+	if c.thumbprint == nil || peer == nil {
+		return false
+	}
+	sum := sha256.Sum256(peer.Raw)
+	return bytes.Equal(sum[:], c.thumbprint)
 }
 
 func text(o *objects, value []byte) (string, bool) {

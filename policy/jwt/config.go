@@ -21,6 +21,9 @@ import (
 // that the key names, else the first of algorithms that fits it, else RS256 for RSA, ES256, ES384 or ES512 by the
 // curve, EdDSA for Ed25519 and HS256 for a secret. RSA keys below 2048 bits are not used.
 //
+// A token that is bound to a client certificate (RFC 8705) is good with that certificate only, and one that is bound to
+// another key (DPoP, RFC 9449) is not taken, for nothing proves here that the client has it.
+//
 // Without a token, or with a bad one, the answer is 401; what is wrong with it stands in the log alone. Without one
 // of the scopes it is 403. While there is no usable key at all it is 503.
 //

@@ -61,13 +61,12 @@ func TestSecondOpinion(t *testing.T) {
 		}
 	}
 	laxer := 0
-	for _, list := range [][]attack{headerAttacks(t), signatureAttacks(t), formAttacks(t), payloadAttacks(t)} {
-		for _, a := range list {
-			for _, alg := range issuer.Algorithms() {
-				if _, err := golangParse(a.token, keyOf(t, alg)); err == nil {
-					laxer++
-					t.Logf("golang-jwt takes: %s", a.name)
-				}
+	all, _ := attacks(t)
+	for _, a := range all {
+		for _, alg := range issuer.Algorithms() {
+			if _, err := golangParse(a.Token, keyOf(t, alg)); err == nil {
+				laxer++
+				t.Logf("golang-jwt takes: %s", a.Name)
 			}
 		}
 	}

@@ -13,8 +13,9 @@ import (
 
 // Bounds of a key set.
 const (
-	maxSet  = 256 << 10 // bytes
-	maxKeys = 100
+	maxSet        = 256 << 10 // bytes
+	maxKeys       = 100
+	maxSetMembers = 5000 // of all its objects, for their names are compared with each other
 )
 
 // dropped is a key that is not used, and why.
@@ -34,8 +35,8 @@ var errOther = errors.New("it is not for signatures that are taken here")
 // doubtful refuses the set.
 func parseJWKS(text []byte, list allowed) (*keySet, []dropped, error) {
 	var o objects
-	if !o.read(text, 0) {
-		return nil, nil, errors.New("not a JSON object, or one with a member that comes twice")
+	if !o.read(text, maxSetMembers) {
+		return nil, nil, errors.New("not a JSON object, or one with a member that comes twice, or with too many")
 	}
 	i := indexMember(o.members, "keys")
 	if i < 0 {

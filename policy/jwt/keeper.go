@@ -39,13 +39,14 @@ type keeper struct {
 	maxStale time.Duration
 	// ready is called when there is a set for the first time.
 	ready func()
-	// first and most are the least and the greatest pause after a failure.
-	first, most time.Duration
+	// least and most bound the pause after a failure.
+	least, most time.Duration
 
 	current atomic.Pointer[keySet]
 	// loadedAt is when the origin last gave a set or said that it is the same, in nanoseconds since 1970; zero before.
 	loadedAt     atomic.Int64
 	loads, fails atomic.Int64
+	tried        chan struct{} // closed after the first try to read the keys
 	wake         chan struct{} // holds one when a flight waits
 
 	mu      sync.Mutex // guards what follows
@@ -76,8 +77,8 @@ type flight struct {
 const maxWaiting = 64
 
 func newKeeper(env *sluice.Env) *keeper {
-	return &keeper{now: env.Now, log: env.Log, first: 250 * time.Millisecond, most: time.Minute, ready: func() {},
-		wake: make(chan struct{}, 1), clients: newClients()}
+	return &keeper{now: env.Now, log: env.Log, least: 250 * time.Millisecond, most: time.Minute, ready: func() {},
+		tried: make(chan struct{}), wake: make(chan struct{}, 1), clients: newClients()}
 }
 
 // set is the set of the moment; nil while there is none that may be used.
@@ -85,6 +86,8 @@ func (k *keeper) set() *keySet { return k.current.Load() }
 
 // run reads the keys after a pause, and from then on until ctx ends.
 func (k *keeper) run(ctx context.Context, pause time.Duration) {
+	first := sync.OnceFunc(func() { close(k.tried) })
+	defer first()
 	for {
 		timer := time.NewTimer(pause)
 		select {
@@ -97,15 +100,33 @@ func (k *keeper) run(ctx context.Context, pause time.Duration) {
 			return
 		}
 		f := k.takeOff()
-		if err := k.load(ctx); err != nil {
+		err := k.load(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if pause = k.fresh; err != nil {
 			pause = k.failed(err)
-		} else {
-			pause = k.fresh
 		}
 		if f != nil {
 			k.land(f)
 		}
+		first()
 	}
+}
+
+// first waits, where no set was read yet, until it was tried once: so a reload that changes where the keys are refuses
+// nobody.
+func (k *keeper) first(x *sluice.Exchange) *keySet {
+	select {
+	case <-k.tried:
+		return k.set() // without making a context, for a flood
+	default:
+	}
+	select {
+	case <-k.tried:
+	case <-x.Context().Done():
+	}
+	return k.set()
 }
 
 // takeOff is the flight that waits, or nil.
@@ -178,7 +199,7 @@ func (k *keeper) failed(err error) time.Duration {
 	}
 	pause := k.most
 	if shift := k.failures - 1; shift < 16 {
-		pause = min(k.first<<shift, k.most)
+		pause = min(k.least<<shift, k.most)
 	}
 	if k.current.Load() == nil {
 		return jitter(pause)

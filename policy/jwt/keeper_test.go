@@ -270,6 +270,19 @@ func TestStartWithoutTheIssuer(t *testing.T) {
 	}
 }
 
+// The first request waits for the keys, as after a reload that changes where they are.
+func TestTheFirstRequestWaits(t *testing.T) {
+	t.Parallel()
+	s := startIssuer(t)
+	h := remotePolicy(t, environment(t, nil, nil), s, false, nil)
+	if got := why(h, "junk"); got != refusedForm {
+		t.Errorf("junk: %q", got)
+	}
+	if got := why(h, s.Token(s.Claims(testAudience, "ann"))); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
 // A block that is closed before its keys came keeps nobody waiting.
 func TestCloseEndsTheWait(t *testing.T) {
 	t.Parallel()
@@ -301,7 +314,7 @@ func TestStalledIssuer(t *testing.T) {
 		token := stranger(t, s, fmt.Sprint(i))
 		running.Go(func() {
 			x := exchange(token)
-			x.Deadline = time.Now().Add(2 * time.Second)
+			x.Deadline = time.Now().Add(4 * time.Second)
 			if _, got := h.claims(x, []byte(token)); got != refusedUnknownKey {
 				t.Errorf("%q", got)
 			}

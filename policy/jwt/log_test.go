@@ -55,18 +55,17 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	remote := remotePolicy(t, environment(t, clock.time, log), s, true, func(c *Config) { c.Keys += "?token=swordfish" })
 	hidden = append(hidden, "swordfish")
 	var errs []string
-	for _, list := range [][]attack{headerAttacks(t), signatureAttacks(t), formAttacks(t), payloadAttacks(t)} {
-		for _, a := range list {
-			for _, h := range []*handler{byFile, bySecret, remote} {
-				h.verifier.log.lines.Store(0)
-				if err := h.Serve(exchange(a.token)); err != nil {
-					errs = append(errs, err.Error())
-				}
+	list, _ := attacks(t)
+	for _, a := range list {
+		for _, h := range []*handler{byFile, bySecret, remote} {
+			h.verifier.log.lines.Store(0)
+			if err := h.Serve(exchange(a.Token)); err != nil {
+				errs = append(errs, err.Error())
 			}
-			for part := range strings.SplitSeq(a.token, ".") {
-				if len(part) > 20 {
-					hidden = append(hidden, part)
-				}
+		}
+		for part := range strings.SplitSeq(a.Token, ".") {
+			if len(part) > 20 {
+				hidden = append(hidden, part)
 			}
 		}
 	}

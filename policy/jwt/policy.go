@@ -55,7 +55,9 @@ func (h *handler) claims(x *sluice.Exchange, raw []byte) (*claims, refusal) {
 	now := h.verifier.now()
 	c, why := h.verifier.claims(x, raw, now)
 	if why == "" {
-		why = h.rules.check(c, now.Unix())
+		if why = h.rules.check(c, now.Unix()); why == "" && !c.provedBy(x.Request.Peer) {
+			why = refusedBound
+		}
 	}
 	return c, why
 }

@@ -1,6 +1,8 @@
 package jwt
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +100,7 @@ func TestRules(t *testing.T) {
 		{"a required claim that is null", func(c *Config) { c.Required = []string{"tenant"} }, k.Token(good(set("tenant", nil))), refusedMissing},
 		{"a required claim that is missing", func(c *Config) { c.Required = []string{"tenant"} }, k.Token(good(nil)), refusedMissing},
 		{"no skew", func(c *Config) { c.Skew = 0 }, k.Token(good(set("exp", now-1))), refusedExpired},
-		{"the most skew", func(c *Config) { c.Skew = time.Minute }, k.Token(good(set("exp", now-50))), ""},
+		{"the most skew", func(c *Config) { c.Skew = time.Minute }, k.Token(good(set("exp", now-35))), ""},
 		{"scope", func(c *Config) { c.Scopes = []string{"a"} }, k.Token(good(set("scope", "b a"))), ""},
 		{"scope as a list", func(c *Config) { c.Scopes = []string{"a"} }, k.Token(good(set("scope", []string{"b", "a"}))), ""},
 		{"scp", func(c *Config) { c.Scopes = []string{"a"} }, k.Token(good(set("scp", []string{"b", "a"}))), ""},
@@ -155,6 +157,70 @@ func TestCacheHoldsNoVerdicts(t *testing.T) {
 	other.rules = newRules(config(func(c *Config) { c.Audience = []string{"users"} }))
 	if got := why(&other, k.Token(good(nil))); got != refusedAudience {
 		t.Errorf("a block for another audience: %q", got)
+	}
+}
+
+// A token is verified once in five minutes, and a bad one too.
+func TestTokensAreVerifiedOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	h := policy(t, environment(t, clock.time, nil), secretConfig(t, "HS256"))
+	token := keyOf(t, "HS256").Token(good(nil))
+	for _, want := range []int64{1, 2} {
+		for range 10 {
+			if got := why(h, token); got != "" {
+				t.Fatalf("%q", got)
+			}
+			clock.move(29 * time.Second)
+		}
+		if n := h.verifier.counts.verified.Load(); n != want {
+			t.Errorf("verified %d times, want %d", n, want)
+		}
+		clock.move(10 * time.Second)
+	}
+	bad := forged(keyOf(t, "HS256"))
+	hashes, set := h.verifier.failures.hashes([]byte(bad)), h.verifier.keys.set()
+	known := func() bool { return h.verifier.failures.why(hashes, set, clock.time().UnixNano()) != "" }
+	if known() || why(h, bad) != refusedSignature || !known() {
+		t.Error("a bad token is not remembered")
+	}
+	if clock.move(maxKept); known() {
+		t.Error("a bad token is remembered for ever")
+	}
+}
+
+// A token that is bound to a key is of no use to who cannot prove to have it.
+func TestBoundTokens(t *testing.T) {
+	t.Parallel()
+	k := keyOf(t, "HS256")
+	h := policy(t, environment(t, nil, nil), secretConfig(t, "HS256"))
+	peer, other := &x509.Certificate{Raw: []byte("certificate")}, &x509.Certificate{Raw: []byte("another")}
+	sum := sha256.Sum256(peer.Raw)
+	thumbprint := issuer.Encode(sum[:])
+	for _, c := range []struct {
+		cnf  any
+		peer *x509.Certificate
+		want refusal
+	}{
+		{map[string]any{"x5t#S256": thumbprint}, peer, ""},
+		{map[string]any{"x5t#S256": thumbprint}, other, refusedBound},
+		{map[string]any{"x5t#S256": thumbprint}, nil, refusedBound},
+		{map[string]any{"x5t#S256": thumbprint, "jkt": "a"}, peer, refusedBound},
+		{map[string]any{"jkt": thumbprint}, peer, refusedBound},
+		{map[string]any{}, peer, refusedBound},
+		{map[string]any{"x5t#S256": thumbprint[:20]}, peer, refusedClaim},
+		{map[string]any{"x5t#S256": 7}, peer, refusedClaim},
+		{"a", peer, refusedClaim},
+		{[]string{}, peer, refusedClaim},
+	} {
+		token := k.Token(good(func(claims map[string]any) { claims["cnf"] = c.cnf }))
+		for range 2 {
+			x := exchange(token)
+			x.Request.Peer = c.peer
+			if _, got := h.claims(x, []byte(token)); got != c.want {
+				t.Errorf("cnf %v with %v: %q, want %q", c.cnf, c.peer, got, c.want)
+			}
+		}
 	}
 }
 

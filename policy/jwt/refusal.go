@@ -36,6 +36,7 @@ const (
 	refusedAge          refusal = "the token is too old"
 	refusedMissing      refusal = "a claim that is required is missing"
 	refusedScope        refusal = "a scope is missing"
+	refusedBound        refusal = "the token is bound to a key that the client does not prove to have (cnf)"
 	refusedUnusable     refusal = "there is no usable key"
 )
 

@@ -33,7 +33,7 @@ const (
 // newRemote makes the origin; ca is a PEM file of authorities, or "" for the system's.
 func newRemote(address, ca string) (*remote, error) {
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DisableCompression: true, MaxResponseHeaderBytes: maxSetHeaders,
+		DisableCompression: true, MaxResponseHeaderBytes: maxSetHeaders,
 		ForceAttemptHTTP2: true, MaxIdleConns: 1, IdleConnTimeout: 30 * time.Second,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}

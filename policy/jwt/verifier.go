@@ -24,6 +24,8 @@ type verifier struct {
 type keys interface {
 	// set is that of the moment; nil while there is none that may be used.
 	set() *keySet
+	// first is the set of the moment, after the first try to get one: a request may wait for it.
+	first(x *sluice.Exchange) *keySet
 	// renew fetches the keys again for a token whose key is not known, if that may be, and waits for it. It tells
 	// whether they may be others now.
 	renew(x *sluice.Exchange, kid []byte) bool
@@ -34,23 +36,29 @@ type fixed struct{ *keySet }
 
 func (f fixed) set() *keySet { return f.keySet }
 
+func (f fixed) first(*sluice.Exchange) *keySet { return f.keySet }
+
 func (f fixed) renew(*sluice.Exchange, []byte) bool { return false }
 
 // claims are those of a token with a good signature, or why it is refused. The token is borrowed; now is the time of
 // the request. A token that was verified before costs no memory.
 func (v *verifier) claims(x *sluice.Exchange, raw []byte, now time.Time) (*claims, refusal) {
 	set := v.keys.set()
-	if set == nil {
-		return nil, refusedUnusable
-	}
-	if c := v.verified.claims(raw, set, now.UnixNano()); c != nil {
-		v.counts.cached.Add(1)
-		return c, ""
+	if set != nil {
+		if c := v.verified.claims(raw, set, now.UnixNano()); c != nil {
+			v.counts.cached.Add(1)
+			return c, ""
+		}
 	}
 	r := v.readers.Get().(*reader)
 	defer v.readers.Put(r)
 	if why := r.read(raw, v.allowed); why != "" {
 		return nil, why
+	}
+	if set == nil {
+		if set = v.keys.first(x); set == nil {
+			return nil, refusedUnusable
+		}
 	}
 	c, why := v.verify(r, raw, set, now)
 	if why == refusedUnknownKey && v.keys.renew(x, r.token.kid) {

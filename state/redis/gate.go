@@ -20,11 +20,17 @@ import (
 // not all at once.
 type gate struct {
 	client rueidis.Client
-	// turns are what calls take, for as long as Redis has them: also after their callers have left. So there are never more
-	// under way than a connection of rueidis has places for, where a further one would wait beyond its time.
+	// turns are what calls take, for as long as Redis has them: also after their callers have left. They bound what piles up
+	// before a Redis that stands still is given up.
 	turns    chan struct{}
 	issued   atomic.Int64
 	failures atomic.Int64 // in a row
+	// last is when a call was answered last, since the gate was made; zero before the first.
+	made time.Time
+	last atomic.Int64
+	// grace is for how long after an answer failures are not the end: in a cluster of which one server is gone the others
+	// answer.
+	grace time.Duration
 
 	breaking sync.Once
 	broken   chan struct{} // closed when Redis is given up
@@ -32,14 +38,14 @@ type gate struct {
 }
 
 const (
-	// maxTurns is below the 1024 places of a connection.
+	// maxTurns is about how many calls a connection of rueidis has places for.
 	maxTurns = 1000
-	// maxFailures in a row break the gate. Before so many calls were answered, one does.
+	// maxFailures in a row break the gate. Before any call was answered, one does.
 	maxFailures = 5
 )
 
-func newGate(c rueidis.Client) *gate {
-	g := &gate{client: c, turns: make(chan struct{}, maxTurns), broken: make(chan struct{})}
+func newGate(c rueidis.Client, grace time.Duration) *gate {
+	g := &gate{client: c, made: time.Now(), grace: grace, turns: make(chan struct{}, maxTurns), broken: make(chan struct{})}
 	g.issue()
 	return g
 }
@@ -52,6 +58,7 @@ func (g *gate) issue() {
 }
 
 func (g *gate) answered() {
+	g.last.Store(int64(time.Since(g.made)))
 	if g.failures.Load() != 0 {
 		g.failures.Store(0)
 	}
@@ -59,7 +66,8 @@ func (g *gate) answered() {
 }
 
 func (g *gate) failed(err error) {
-	if g.failures.Add(1) >= maxFailures || g.issued.Load() <= maxFailures {
+	failures, last := g.failures.Add(1), g.last.Load()
+	if last == 0 || failures >= maxFailures && time.Since(g.made)-time.Duration(last) > g.grace {
 		g.give(err)
 	}
 }

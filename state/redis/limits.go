@@ -152,6 +152,9 @@ func (g *group) wait(ctx context.Context, s *State, before, n int64) (sluice.Tak
 	select {
 	case <-g.done:
 	case <-timer.C:
+		if now := s.gate.Load(); now != nil { // it counts like a call, or a bucket that all ask for would be slow to be noticed
+			now.failed(errSlow)
+		}
 		return sluice.Taken{}, errSlow
 	case <-ctx.Done():
 		return sluice.Taken{}, ctx.Err()

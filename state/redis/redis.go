@@ -91,7 +91,7 @@ func (s *State) Shared() bool { return true }
 // nodes do not all come at once.
 const (
 	firstPause = 50 * time.Millisecond
-	lastPause  = time.Second
+	lastPause  = 500 * time.Millisecond
 )
 
 // keepConnected opens the gate whenever Redis answers, until the state is closed. It closes tried after the first try.
@@ -104,7 +104,7 @@ func (s *State) keepConnected(tried chan struct{}) {
 				s.log.Info("redis answers again")
 			}
 			pause, told = firstPause, false
-			g := newGate(client)
+			g := newGate(client, s.timeout)
 			s.gate.Store(g)
 			once(&tried)
 			select {

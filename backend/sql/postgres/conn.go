@@ -196,7 +196,7 @@ func (c *Conn) hear() bool {
 	}
 }
 
-// Close ends the session. What runs is left to the server: see Options.Canceller.
+// Close ends the session. What still runs there is ended by Options.Canceller.
 func (c *Conn) Close() error {
 	if c.err != nil {
 		return nil

@@ -22,7 +22,7 @@ func TestKilled(t *testing.T) {
 	kill := func(c *Conn) { ask(t, killer, "SELECT pg_terminate_backend("+pid(t, c)+")") }
 
 	c := dial(t, config)
-	if !c.Alive() || !c.Alive() {
+	if !c.Alive() {
 		t.Fatal("it is not alive")
 	}
 	kill(c)
@@ -33,7 +33,7 @@ func TestKilled(t *testing.T) {
 
 	c = dial(t, config)
 	insert := describe(t, c, "INSERT INTO a VALUES (1)")
-	must(t, c.Prepare(insert))
+	must(t, c.Prepare(t.Context(), insert))
 	kill(c)
 	if _, err := try(c, insert, Input{}); !IsGone(err) || c.Usable() {
 		t.Errorf("on a connection that has just died: %v", err)
@@ -109,7 +109,7 @@ func TestSevered(t *testing.T) {
 	}
 	c := dial(t, config)
 	insert := describe(t, c, "INSERT INTO a VALUES (1)")
-	must(t, c.Prepare(insert))
+	must(t, c.Prepare(t.Context(), insert))
 	must(t, c.net.(*net.TCPConn).CloseWrite())
 	if _, err := try(c, insert, Input{}); !IsGone(err) || !IsNotSent(err) {
 		t.Errorf("not written: %v", err)
@@ -192,7 +192,7 @@ func TestGivenUp(t *testing.T) {
 	t.Parallel()
 	config := setup(t)
 	watch, c := dial(t, config), dial(t, config)
-	s := describe(t, c, "SELECT n FROM generate_series(1, $1::int) n")
+	s := describe(t, c, "SELECT generate_series(1, $1::int) AS n")
 	r, err := c.Query(s, values(t, "1000"), later(), nil)
 	must(t, err)
 	r.Step()
@@ -207,7 +207,7 @@ func TestGivenUp(t *testing.T) {
 	if !c.Usable() || r.Step() {
 		t.Error("a few rows were not passed over")
 	}
-	long := describe(t, c, "SELECT n FROM generate_series(1, $1::int) n -- given up")
+	long := describe(t, c, "SELECT generate_series(1, $1::int) AS n -- given up")
 	r, err = c.Query(long, values(t, "100000000"), later(), nil)
 	must(t, err)
 	r.Step()
@@ -224,7 +224,7 @@ func TestGivenUp(t *testing.T) {
 func TestStream(t *testing.T) {
 	t.Parallel()
 	c := open(t)
-	s := describe(t, c, "SELECT n, repeat('x', 100) AS v FROM generate_series(1, 1000000) n")
+	s := describe(t, c, "SELECT generate_series(1, 1000000) AS n, repeat('x', 100) AS v")
 	var before, after runtime.MemStats
 	r, err := c.Query(s, Input{}, later(), nil)
 	must(t, err)

@@ -142,10 +142,7 @@ type userType struct {
 // lookUpTypes finds out how values of the database's own types are read and written.
 func (c *Conn) lookUpTypes(ctx context.Context, s *Stmt) error {
 	known := make(map[uint32]userType)
-	var missing []uint32
-	for _, typ := range s.Params {
-		missing = append(missing, typ)
-	}
+	missing := slices.Clone(s.Params)
 	for _, column := range s.Columns {
 		missing = append(missing, column.OID)
 	}

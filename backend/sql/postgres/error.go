@@ -107,8 +107,13 @@ var errClosed = errors.New("the connection is closed")
 
 // response makes an Error of what a server says. Sql is the statement that it is about, if positions are in it.
 func response(server, sql string, m *pgproto3.ErrorResponse) *Error {
-	return &Error{Server: server, Code: m.Code, Message: m.Message, Detail: m.Detail, Hint: m.Hint, Schema: m.SchemaName,
+	e := &Error{Server: server, Code: m.Code, Message: m.Message, Detail: m.Detail, Hint: m.Hint, Schema: m.SchemaName,
 		Table: m.TableName, Column: m.ColumnName, Constraint: m.ConstraintName, Offset: offset(sql, int(m.Position))}
+	// "cached plan must not change result type", in the server's language; the code alone says other things too.
+	if e.Code == codeChanged && m.Routine == "RevalidateCachedQuery" {
+		e.cause = errChanged
+	}
+	return e
 }
 
 // offset is the byte of a position, which counts characters from 1; -1 of zero.
@@ -206,7 +211,7 @@ func IsGone(err error) bool { return isCode(err, "08", "57P01", "57P02", "57P03"
 // IsChanged tells whether the tables have changed since the statement was described: describe it again.
 func IsChanged(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && (e.cause == errChanged || e.Code == "0A000" && strings.Contains(e.Message, "cached plan") || e.Code == "26000")
+	return ok && (e.cause == errChanged || e.Code == "26000")
 }
 
 var errChanged = errors.New("the columns of the statement have changed")

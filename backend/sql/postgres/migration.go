@@ -26,6 +26,7 @@ import (
 type Migrations struct {
 	config *pgconn.Config
 	files  fs.FS
+	wait   time.Duration // lockTimeout
 }
 
 const (
@@ -51,7 +52,7 @@ type goosed struct {
 // NewMigrations returns the migrations of a directory for the database that config leads to, whose server must be the
 // primary. Nothing is read, and no connection made, until they are used.
 func NewMigrations(config *pgconn.Config, files fs.FS) *Migrations {
-	return &Migrations{config: config, files: files}
+	return &Migrations{config: config, files: files, wait: lockTimeout}
 }
 
 // Up applies what is pending, in order, and returns what it applied: some, too, when one fails. The error names the
@@ -86,7 +87,7 @@ func (m *Migrations) setLockTimeout(ctx context.Context, g *goosed) error {
 	if err != nil {
 		return err
 	}
-	wait := lockTimeout
+	wait := m.wait
 	for _, s := range all {
 		if s.State != goose.StatePending {
 			continue

@@ -64,8 +64,12 @@ func (d *decimal) appendText(dst []byte) []byte {
 	if d.sign == negative {
 		dst = append(dst, '-')
 	}
-	dst = strconv.AppendInt(dst, int64(d.digit(max(d.weight, 0))), 10)
-	for power := d.weight - 1; power >= 0; power-- {
+	first := max(d.weight, 0)
+	for first > 0 && d.digit(first) == 0 {
+		first--
+	}
+	dst = strconv.AppendInt(dst, int64(d.digit(first)), 10)
+	for power := first - 1; power >= 0; power-- {
 		dst = appendDigits(dst, d.digit(power), 4)
 	}
 	if d.scale == 0 {

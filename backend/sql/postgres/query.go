@@ -30,10 +30,7 @@ func (c *Conn) query(s *Stmt, in *Input, deadline time.Time, who Contexter, lsn 
 	}
 	c.until = deadline
 	for again := false; ; again = true {
-		if err := c.limit.start(c, deadline, who); err != nil {
-			return nil, err
-		}
-		p, err := c.prepared(s)
+		p, err := c.prepared(s, deadline, who)
 		if err == nil {
 			err = c.start(s, p, in, deadline, who, lsn)
 		}
@@ -47,7 +44,7 @@ func (c *Conn) query(s *Stmt, in *Input, deadline time.Time, who Contexter, lsn 
 }
 
 // stale tells whether a prepared statement is of no more use, and the server says so before it does anything.
-func stale(err error) bool { return isCode(err, "0A000", "26000") && IsChanged(err) }
+func stale(err error) bool { return IsChanged(err) && !IsNotSent(err) }
 
 // idle says why no statement can be sent now, if so.
 func (c *Conn) idle() error {
@@ -71,11 +68,9 @@ func (c *Conn) start(s *Stmt, p *prepared, in *Input, deadline time.Time, who Co
 	var err error
 	if c.out, err = c.appendBind(c.out[:0], p, in); err != nil {
 		c.out = c.out[:0]
-		c.limit.end()
 		return err
 	}
 	c.out = appendExecute(c.out)
-	// To prepare may have taken its time, or have ended the limit.
 	if err := c.limit.start(c, deadline, who); err != nil {
 		c.out = c.out[:0]
 		return err
@@ -139,7 +134,8 @@ func (c *Conn) taken(s *Stmt, p *prepared, binds, own int, lsn bool) error {
 		case *pgproto3.ReadyForQuery:
 			c.answered(m)
 		case *pgproto3.ErrorResponse:
-			if c.wire.syncs > own { // of the mode: then the statement must not run
+			// Of the mode: then the statement must not run. Or of BEGIN: what prepared it has been dropped.
+			if c.wire.syncs > own || binds > 1 {
 				e := response(c.name, "", m)
 				e.Outcome = c.outcome()
 				c.kill(e)

@@ -105,7 +105,7 @@ const (
 )
 
 // Close ends the statement. Rows that are left are passed over if they are few; else the statement is ended, and the
-// connection with it.
+// connection with it: Err says so. What a statement that writes has done is known only at the end of its rows.
 func (r *Rows) Close() {
 	if !r.open {
 		return
@@ -198,7 +198,9 @@ func (c *Conn) readLSN() (lsn uint64) {
 				lsn = binary.BigEndian.Uint64(m.Values[0])
 			}
 		case *pgproto3.ErrorResponse:
-			c.refused(m, "")
+			if err := c.refused(m, ""); IsChanged(err) {
+				c.kill(err)
+			}
 		case *pgproto3.ReadyForQuery:
 			c.answered(m)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,13 +16,13 @@ import (
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
-// server is the one that most tests share; each has a schema of its own there.
-var server *servers.Postgres
+// shared starts the server that most tests share, when the first asks for it; each has a schema of its own there.
+var shared func() *servers.Postgres
 
 func TestMain(m *testing.M) {
 	code := 0
 	err := servers.Within(os.Stderr, func(o servers.Owner) error {
-		server = servers.StartPostgres(o, servers.Options{})
+		shared = sync.OnceValue(func() *servers.Postgres { return servers.StartPostgres(o, servers.Options{}) })
 		code = m.Run()
 		return nil
 	})
@@ -37,10 +38,8 @@ var schemas atomic.Int64
 // setup makes a schema, and the configuration of sessions in it.
 func setup(t testing.TB, statements ...string) *pgconn.Config {
 	t.Helper()
-	if server == nil {
-		t.Skip("there is no PostgreSQL")
-	}
-	config, err := pgconn.ParseConfig(server.URL("postgres"))
+	servers.Need(t, "postgres")
+	config, err := pgconn.ParseConfig(shared().URL("postgres"))
 	must(t, err)
 	schema := fmt.Sprintf("s%d", schemas.Add(1))
 	config.RuntimeParams["search_path"] = schema

@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -90,12 +92,15 @@ type statements struct {
 func (k *statements) init() { k.known = make(map[*Stmt]*prepared) }
 
 // prepared is s on this connection. It is prepared first where it is not: a round trip of its own.
-func (c *Conn) prepared(s *Stmt) (*prepared, error) {
+func (c *Conn) prepared(s *Stmt, deadline time.Time, who Contexter) (*prepared, error) {
 	k := &c.kept
 	k.clock++
 	if p := k.known[s]; p != nil {
 		p.used = k.clock
 		return p, nil
+	}
+	if err := c.limit.start(c, deadline, who); err != nil {
+		return nil, err
 	}
 	if len(k.known) >= c.options.Statements {
 		c.evict()
@@ -144,11 +149,12 @@ func (c *Conn) appendDrops(dst []byte) []byte {
 }
 
 // Prepare prepares a statement on this connection, so that its first use does not have to.
-func (c *Conn) Prepare(s *Stmt) error {
+func (c *Conn) Prepare(ctx context.Context, s *Stmt) error {
 	if err := c.idle(); err != nil {
 		return err
 	}
-	_, err := c.prepared(s)
+	deadline, _ := ctx.Deadline()
+	_, err := c.prepared(s, deadline, holder{ctx})
 	return err
 }
 

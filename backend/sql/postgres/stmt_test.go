@@ -183,8 +183,7 @@ func TestChanged(t *testing.T) {
 	// In a transaction nothing is tried again.
 	late := describe(t, c, "SELECT * FROM a")
 	run(t, c, late, Input{})
-	must(t, c.Begin(false))
-	run(t, c, one2(t, c), Input{})
+	run(t, c, describeFirst(t, c, "SELECT 1 AS n"), Input{})
 	must(t, other.Script(t.Context(), "ALTER TABLE a ADD more int", nil))
 	if _, err := try(c, late, Input{}); !IsChanged(err) {
 		t.Errorf("in a transaction: got %v", err)
@@ -193,14 +192,6 @@ func TestChanged(t *testing.T) {
 	if !c.Usable() {
 		t.Error("the connection is not usable")
 	}
-}
-
-func one2(t *testing.T, c *Conn) *Stmt {
-	t.Helper()
-	c.Rollback()
-	s := describe(t, c, "SELECT 1 AS n")
-	must(t, c.Begin(false))
-	return s
 }
 
 // TestTypesDiffer holds that a statement runs where the database's own types have other numbers.

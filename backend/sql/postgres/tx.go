@@ -149,7 +149,11 @@ func (c *Conn) committed() error {
 		case *pgproto3.CommandComplete:
 			done = string(m.CommandTag) == "COMMIT"
 		case *pgproto3.ErrorResponse:
-			return c.failed(m, "")
+			err := c.failed(m, "")
+			if IsChanged(err) { // our own statement has been dropped, by whomever
+				c.kill(err)
+			}
+			return err
 		case *pgproto3.ReadyForQuery:
 			if c.answered(m); done {
 				return nil

@@ -74,12 +74,19 @@ func (c *Conn) sync() {
 // flush writes what there is. When it fails the server has not got the last Sync, so it commits nothing of it.
 func (c *Conn) flush() error {
 	if len(c.out) > keptBuffer {
-		_ = c.net.SetWriteDeadline(time.Now().Add(writeTimeout)) // an error shows in Write
+		until := time.Now().Add(writeTimeout)
+		if at := c.limit.opened.Add(c.limit.deadline); c.limit.deadline > 0 && at.Before(until) {
+			until = at
+		}
+		_ = c.net.SetWriteDeadline(until) // an error shows in Write
 		defer func() { _ = c.net.SetWriteDeadline(time.Time{}) }()
 	}
 	_, err := c.net.Write(c.out)
 	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
 		c.out = nil
+	}
+	if cap(c.scratch) > keptBuffer {
+		c.scratch = nil
 	}
 	if err != nil {
 		e := lost(c.name, err)

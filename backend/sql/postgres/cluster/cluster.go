@@ -49,6 +49,18 @@ func Open(o Options) (*Cluster, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	c, err := build(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range c.servers {
+		c.running.Go(func() { c.watch(c.ctx, s) })
+	}
+	return c, nil
+}
+
+// build makes a cluster that does not look at its servers yet.
+func build(o Options) (*Cluster, error) {
 	c := &Cluster{options: o, reached: make(chan struct{})}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.view.Store(&view{problem: errNotYet, next: make(chan struct{})})
@@ -62,15 +74,14 @@ func Open(o Options) (*Cluster, error) {
 	}
 	c.told = make([]State, len(c.servers))
 	c.measure()
-	for _, s := range c.servers {
-		c.running.Go(func() { c.watch(c.ctx, s) })
-	}
 	return c, nil
 }
 
 // Close ends all connections, after those that are lent have come back or a few seconds have passed.
 func (c *Cluster) Close() {
+	c.mu.Lock()
 	c.stop()
+	c.mu.Unlock()
 	c.running.Wait()
 	var closing sync.WaitGroup
 	for _, s := range c.servers {

@@ -116,6 +116,12 @@ func (c *Cluster) lend(s *server, deadline time.Time, readOnly bool) (*Lease, er
 		s.pool.Release(h, false)
 		return nil, nil
 	}
+	if start := s.start.Load(); start != 0 && h.Conn.start != start {
+		s.inFlight.Add(-1)
+		s.pool.Release(h, true)
+		c.doubt(s, generation)
+		return nil, nil
+	}
 	l := &h.Conn.lease
 	*l = Lease{Conn: h.Conn.conn, cluster: c, server: s, held: h, generation: generation, write: !readOnly}
 	return l, nil

@@ -79,14 +79,6 @@ func (s *samples) replayed(lsn LSN) (at time.Time, known bool) {
 	return time.Time{}, false
 }
 
-// newest is the last place that is known, zero if there is none.
-func (s *samples) newest() LSN {
-	if len(s.list) == 0 {
-		return 0
-	}
-	return s.list[len(s.list)-1].lsn
-}
-
 // reset forgets all samples.
 func (s *samples) reset() { s.list = s.list[:0] }
 

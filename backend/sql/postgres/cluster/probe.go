@@ -29,7 +29,8 @@ type answer struct {
 // facts are what does not change while a server runs, or is only of interest to people.
 type facts struct {
 	version     string
-	connections int // for all that connect and are no superusers
+	start       uint64 // when the server started, in microseconds: it tells servers apart
+	connections int    // for all that connect and are no superusers
 	synchronous string
 	blind       bool // the role may not see the timeline that a replica receives
 }
@@ -172,7 +173,10 @@ func (p *probe) askTimed(ctx context.Context, a *answer) error {
 const factsSQL = `SELECT pg_catalog.current_setting('server_version'),
 pg_catalog.current_setting('max_connections')::int - pg_catalog.current_setting('superuser_reserved_connections')::int
  - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int,
-EXISTS (SELECT FROM pg_catalog.pg_proc WHERE proname = 'aurora_replica_status')`
+EXISTS (SELECT FROM pg_catalog.pg_proc WHERE proname = 'aurora_replica_status'), (` + startSQL + `)`
+
+// startSQL tells servers apart that answer at one address.
+const startSQL = `SELECT (1000000 * extract(epoch FROM pg_catalog.pg_postmaster_start_time()))::bigint`
 
 // connect opens the connection and asks for the facts.
 func (p *probe) connect(ctx context.Context) error {
@@ -181,15 +185,11 @@ func (p *probe) connect(ctx context.Context) error {
 		return err
 	}
 	p.conn = conn
-	// A server that is stuck must not keep the statements of probes that gave up.
-	if err := conn.Exec(ctx, fmt.Sprintf("SET statement_timeout = %d", p.timeout.Milliseconds())).Close(); err != nil {
-		return err
-	}
-	row, err := p.row(ctx, factsSQL, 3)
+	row, err := p.row(ctx, factsSQL, 4)
 	if err != nil {
 		return err
 	}
-	p.facts = facts{version: row.text(0), connections: int(row.number(1))}
+	p.facts = facts{version: row.text(0), connections: int(row.number(1)), start: row.number(3)}
 	p.lagSQL = replayLag
 	if row.flag(2) {
 		p.lagSQL = auroraLag
@@ -211,16 +211,17 @@ func (p *probe) close() {
 // farewell is how long the end of a session may take.
 const farewell = 100 * time.Millisecond
 
-// row asks for one row of so many columns, in text.
+// row asks for one row of so many columns, in text. A server that is stuck must not keep the statements of probes that
+// gave up; a pooler in between must not keep the setting for others.
 func (p *probe) row(ctx context.Context, sql string, columns int) (*row, error) {
-	results, err := p.conn.Exec(ctx, sql).ReadAll()
+	results, err := p.conn.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d; %s", p.timeout.Milliseconds(), sql)).ReadAll()
 	if err != nil {
 		return nil, err
 	}
-	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != columns {
+	if len(results) != 2 || len(results[1].Rows) != 1 || len(results[1].Rows[0]) != columns {
 		return nil, errors.New("the server's answer has not the form that was asked for")
 	}
-	return &row{values: results[0].Rows[0]}, nil
+	return &row{values: results[1].Rows[0]}, nil
 }
 
 // row reads values, and keeps the first error. NULL is a zero.

@@ -73,13 +73,10 @@ const readWait = time.Second
 // the primary where none fits. While no server fits it waits for a moment, until deadline at most; a zero deadline is
 // none. Its errors are *sluice.Error, Unavailable. The caller must Release the lease.
 func (c *Cluster) Read(deadline time.Time, want Want) (*Lease, error) {
-	limit := c.options.Now().Add(readWait)
-	if !deadline.IsZero() && deadline.Before(limit) {
-		limit = deadline
-	}
-	for {
+	now := c.options.Now()
+	for limit := sooner(now.Add(readWait), deadline); ; now = c.options.Now() {
 		v := c.view.Load()
-		pick := v.choose(&want, c.options.Now(), c.options.MaxLag)
+		pick := v.choose(&want, now, c.options.MaxLag)
 		if pick.server != nil {
 			l, err := c.lend(pick.server, deadline, true)
 			if err != nil {
@@ -87,6 +84,9 @@ func (c *Cluster) Read(deadline time.Time, want Want) (*Lease, error) {
 			}
 			if l != nil {
 				c.counts.reads[pick.reason].Add(1)
+				if pick.reason == NotReplayed {
+					v.askReplicas()
+				}
 				l.take(v, &pick)
 				return l, nil
 			}
@@ -95,6 +95,14 @@ func (c *Cluster) Read(deadline time.Time, want Want) (*Lease, error) {
 			return nil, err
 		}
 	}
+}
+
+// sooner is the earlier of two times, of which deadline counts unless it is zero.
+func sooner(limit, deadline time.Time) time.Time {
+	if !deadline.IsZero() && deadline.Before(limit) {
+		return deadline
+	}
+	return limit
 }
 
 // choice is a server for a read.
@@ -177,6 +185,13 @@ func (v *view) newest(floor *sluice.Version, except string) *candidate {
 		}
 	}
 	return best
+}
+
+// askReplicas has replicas say anew how far they have come: most have caught up long before the next probe is due.
+func (v *view) askReplicas() {
+	for i := range v.replicas {
+		v.replicas[i].server.kickNow()
+	}
 }
 
 // ahead tells whether a floor is of a timeline that is not known here yet. Without a term it can not be told.

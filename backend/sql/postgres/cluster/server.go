@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +21,8 @@ type server struct {
 	// generation grows whenever what is known of the server is forgotten, with all connections to it. It is changed
 	// with the cluster's mu held.
 	generation atomic.Uint64
+	// start is that of the server which the probe looks at; zero while it is not known, or does not matter.
+	start atomic.Uint64
 
 	// The cluster's mu guards the rest.
 	sight   *answer   // what the last probe found; nil while nothing is known
@@ -26,13 +30,15 @@ type server struct {
 	strikes int       // probes in a row that were not answered in time
 	err     error     // why nothing is known
 	state   State
-	seen    uint32 // the timeline on which it was a replica last
+	seen    [2]uint32 // the timelines on which it was a replica, the last one first
 	ejected int64
+	several several
 }
 
 // session is a connection as its server's pool has it.
 type session struct {
 	conn  *postgres.Conn
+	start uint64 // of its server
 	lease Lease
 }
 
@@ -57,16 +63,27 @@ func (c *Cluster) newServer(s Server) (*server, error) {
 	var err error
 	n.pool, err = pool.New(pool.Options[*session]{
 		Dial: func(ctx context.Context) (*session, error) {
-			conn, err := postgres.Dial(ctx, s.config, o.Conn)
-			if err != nil {
-				return nil, err
-			}
-			return &session{conn: conn}, nil
+			return dial(ctx, s, o.Conn)
 		},
 		Max: o.Pool.Max, MinIdle: o.Pool.MinIdle, AcquireTimeout: o.Pool.AcquireTimeout,
 		IdleTimeout: o.Pool.IdleTimeout, Lifetime: o.Pool.Lifetime, Waited: waits.Observe, Now: o.Now,
 	})
 	return n, err
+}
+
+// dial opens a connection, and asks which server it leads to.
+func dial(ctx context.Context, s Server, o postgres.Options) (*session, error) {
+	conn, err := postgres.Dial(ctx, s.config, o)
+	if err != nil {
+		return nil, err
+	}
+	n := &session{conn: conn}
+	err = conn.Ask(ctx, startSQL, func(values [][]byte) { n.start, err = strconv.ParseUint(string(values[0]), 10, 64) })
+	if err != nil {
+		_ = conn.Close() // it is of no use, and err says why
+		return nil, err
+	}
+	return n, nil
 }
 
 // kickNow asks for a probe without waiting for its time.
@@ -77,8 +94,8 @@ func (s *server) kickNow() {
 	}
 }
 
-// leastPause is between probes of a server that are asked for: what goes wrong for many at once asks once.
-const leastPause = 25 * time.Millisecond
+// leastPause is between probes of a server that are asked for: what many find out at once asks once.
+const leastPause = 50 * time.Millisecond
 
 // watch probes a server until ctx ends.
 func (c *Cluster) watch(ctx context.Context, s *server) {
@@ -123,6 +140,13 @@ func (c *Cluster) note(s *server, generation uint64, a answer, err error) {
 	}
 	now := c.options.Now()
 	switch {
+	case err == nil && s.several.doubted:
+		// The server that the probe knows is still there, and there was another: look at the address anew.
+		s.several.add(now)
+		s.several.doubted = false
+		s.probe.close()
+		s.kickNow()
+		s.err = errOther
 	case err == nil:
 		c.take(s, &a)
 	case err == errSilent && s.strikes+1 < strikesOut && s.sight != nil:
@@ -132,6 +156,7 @@ func (c *Cluster) note(s *server, generation uint64, a answer, err error) {
 		}
 		s.kickNow()
 	default:
+		s.several.doubted = false
 		c.forget(s, err)
 	}
 	c.judge(now)
@@ -147,9 +172,21 @@ func (c *Cluster) take(s *server, a *answer) {
 		s.pool.Retry()
 	}
 	s.sight, s.err, s.strikes = a, nil, 0
-	if a.recovery {
-		s.seen = a.timeline
+	s.start.Store(a.facts.start)
+	if a.recovery && a.timeline > s.seen[0] {
+		s.seen = [2]uint32{a.timeline, s.seen[0]}
 	}
+}
+
+// parent is the timeline that a server followed before it became the primary on another, zero if that is not known.
+// While it is being promoted it says that it is a replica, and may be on its own new timeline. mu is held.
+func (s *server) parent(timeline uint32) uint32 {
+	for _, seen := range s.seen {
+		if seen < timeline {
+			return seen
+		}
+	}
+	return 0
 }
 
 // forget drops all connections to a server and all that is known of it. mu is held.
@@ -160,6 +197,7 @@ func (c *Cluster) forget(s *server, why error) {
 		return
 	}
 	s.sight, s.asOf = nil, time.Time{}
+	s.start.Store(0)
 	s.generation.Add(1)
 	s.pool.Reset()
 }
@@ -180,4 +218,45 @@ func (c *Cluster) probeNow() {
 	for _, s := range c.servers {
 		s.kickNow()
 	}
+}
+
+// several notes that an address leads to more than one server, as the reader endpoint of a cloud may: then what a probe
+// finds says nothing of where a connection leads. After a restart there is another server too, but the old one is gone.
+type several struct {
+	doubted bool      // a connection led elsewhere than the probe's
+	times   int       // that both servers were there, lately
+	last    time.Time // of them
+}
+
+const (
+	// severalTimes is how often the address must lead to two servers at once: when a name comes to stand for another
+	// server, it does so once.
+	severalTimes = 3
+	// severalWithin is the time in which it must, and severalFor for how long it is left out then.
+	severalWithin = time.Minute
+	severalFor    = 10 * time.Minute
+)
+
+func (v *several) add(now time.Time) {
+	if now.Sub(v.last) > severalWithin {
+		v.times = 0
+	}
+	v.times++
+	v.last = now
+}
+
+func (v *several) sure(now time.Time) bool {
+	return v.times >= severalTimes && now.Sub(v.last) < severalFor
+}
+
+var errOther = errors.New("a connection leads to another server than a moment ago")
+
+// doubt notes that a connection of that generation led to another server than the probe's.
+func (c *Cluster) doubt(s *server, generation uint64) {
+	c.mu.Lock()
+	if s.generation.Load() == generation && s.sight != nil {
+		s.several.doubted = true
+	}
+	c.mu.Unlock()
+	c.suspect(s, generation, errOther)
 }

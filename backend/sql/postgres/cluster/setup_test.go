@@ -168,14 +168,19 @@ func (s *setup) read(sql string, want Want) read {
 	}
 	got := read{server: l.Server(), reason: l.Reason(), lost: l.Lost()}
 	got.at, got.known = l.Version()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	err = l.Conn.Ask(ctx, sql, func(values [][]byte) { got.value = string(values[0]) })
+	err = ask(l, sql, &got.value)
 	l.Release(err)
 	if err != nil {
 		s.t.Fatalf("%s: %v", sql, err)
 	}
 	return got
+}
+
+// ask runs a statement, and keeps the first value of its last row.
+func ask(l *Lease, sql string, value *string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return l.Conn.Ask(ctx, sql, func(values [][]byte) { *value = string(values[0]) })
 }
 
 func floor(v sluice.Version) Want { return Want{Floor: v, HasFloor: true} }

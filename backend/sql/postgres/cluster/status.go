@@ -35,6 +35,8 @@ const (
 	Misplaced
 	// Foreign: it belongs to another database.
 	Foreign
+	// Several: its address leads to more than one server.
+	Several
 
 	states = iota
 )
@@ -42,7 +44,7 @@ const (
 // String is the state in words.
 func (s State) String() string {
 	return [states]string{"unknown", "unreachable", "primary", "replica", "lagging", "lag unknown", "other timeline", "outdated",
-		"disputed", "misplaced", "foreign"}[s]
+		"disputed", "misplaced", "foreign", "several"}[s]
 }
 
 // Serves tells whether a server in that state is read from or written to.
@@ -137,6 +139,8 @@ func (c *Cluster) why(s *server) string {
 		return "it is a primary, and its address is given as that of a replica"
 	case Foreign:
 		return "its system identifier is not that of the others: it is another database"
+	case Several:
+		return "its address leads to several servers, of which one can not speak for all; want the address of each"
 	}
 	return ""
 }

@@ -63,7 +63,7 @@ func (c *Cluster) judge(now time.Time) {
 	old := c.view.Load()
 	v := &view{term: old.term, history: old.history, next: make(chan struct{})}
 	c.identify(v)
-	v.primary, v.problem = c.elect(v)
+	v.primary, v.problem = c.elect(v, now)
 	if v.primary != nil {
 		c.govern(v, v.primary)
 	}
@@ -107,7 +107,7 @@ func (v *view) foreign(s *server) bool {
 
 // elect finds the primary: the highest timeline wins, and of two on one none is to be trusted. A timeline that was seen
 // once, on whatever server, rules out older ones for ever. mu is held.
-func (c *Cluster) elect(v *view) (*server, error) {
+func (c *Cluster) elect(v *view, now time.Time) (*server, error) {
 	var top uint32
 	if v.term != nil {
 		top = v.term.timeline
@@ -121,7 +121,7 @@ func (c *Cluster) elect(v *view) (*server, error) {
 	}
 	var found []*server
 	for _, s := range c.servers {
-		if s.sight == nil || s.sight.recovery || s.Place == Replica || fixed && s.Place != Primary || v.foreign(s) {
+		if s.sight == nil || s.sight.recovery || s.Place == Replica || fixed && s.Place != Primary || v.foreign(s) || s.several.sure(now) {
 			continue
 		}
 		if s.sight.timeline == top || s.sight.timed {
@@ -175,8 +175,8 @@ func (c *Cluster) begin(v *view, p *server) {
 	t := &term{server: p, system: a.system, timeline: a.timeline, first: a.lsn}
 	if a.timeline > 1 && a.end != 0 && (v.term == nil || v.term.timeline < a.timeline) {
 		parent := a.timeline - 1
-		if p.seen != 0 {
-			parent = p.seen
+		if seen := p.parent(a.timeline); seen != 0 {
+			parent = seen
 		} else if v.term != nil {
 			parent = v.term.timeline
 		}
@@ -197,7 +197,9 @@ func (c *Cluster) begin(v *view, p *server) {
 
 // place says what a server is good for. mu is held.
 func (c *Cluster) place(v *view, s *server, now time.Time) {
-	s.state = v.role(s)
+	if s.state = v.role(s); s.sight != nil && s.several.sure(now) {
+		s.state = Several
+	}
 	if s.state != Following {
 		return
 	}

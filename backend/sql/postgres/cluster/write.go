@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sluiceapi/sluice"
@@ -10,10 +11,7 @@ import (
 // or until deadline; a zero deadline is none. Its errors are *sluice.Error, Unavailable: nothing was sent. The caller must
 // Release the lease.
 func (c *Cluster) Write(deadline time.Time) (*Lease, error) {
-	limit := c.options.Now().Add(c.options.WriteWait)
-	if !deadline.IsZero() && deadline.Before(limit) {
-		limit = deadline
-	}
+	limit := sooner(c.options.Now().Add(c.options.WriteWait), deadline)
 	for {
 		v := c.view.Load()
 		if v.primary != nil {
@@ -35,10 +33,18 @@ func (c *Cluster) Write(deadline time.Time) (*Lease, error) {
 	}
 }
 
+var (
+	errUnfit  = errors.New("no server has what was asked for")
+	errClosed = errors.New("the cluster is closed")
+)
+
 // await waits until another view has taken the place of v, or the limit has come.
 func (c *Cluster) await(v *view, limit time.Time) error {
-	rest := limit.Sub(c.options.Now())
-	if rest > 0 {
+	cause := v.problem
+	if cause == nil {
+		cause = errUnfit
+	}
+	if rest := limit.Sub(c.options.Now()); rest > 0 {
 		timer := time.NewTimer(rest)
 		defer timer.Stop()
 		select {
@@ -46,11 +52,8 @@ func (c *Cluster) await(v *view, limit time.Time) error {
 			return nil
 		case <-timer.C:
 		case <-c.ctx.Done():
+			cause = errClosed
 		}
-	}
-	cause := v.problem
-	if cause == nil {
-		cause = errNotYet
 	}
 	c.counts.unavailable.Add(1)
 	return &sluice.Error{Code: sluice.Unavailable, Message: "the database can not be reached now", RetryAfter: retryAfter, Err: cause}

@@ -1,0 +1,406 @@
+package sql
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// people are the tables of most tests of the suite. In shards each has these rows.
+const people = `
+CREATE TABLE IF NOT EXISTS users (id {serial}, email TEXT NOT NULL UNIQUE, age INT CONSTRAINT grown_up CHECK (age >= 18), admin BOOLEAN);
+CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users (id), total DOUBLE PRECISION, created_at TIMESTAMP, note JSON);
+CREATE TABLE IF NOT EXISTS pairs (a INT, b INT, UNIQUE (a, b), CHECK (a + b < 100));
+INSERT INTO users (id, email, age, admin) VALUES (101, 'ada@x', 36, true), (102, 'bob@x', NULL, false), (103, 'eve "e"@x', 20, NULL) ON CONFLICT DO NOTHING;
+`
+
+// tenant is a body that names a shard; more follows it.
+func tenant(more string) string {
+	if more != "" {
+		more = ", " + more
+	}
+	return `{"tenant": "acme"` + more + `}`
+}
+
+func TestSuiteReturns(t *testing.T) {
+	each(t, people, func(t *testing.T, n *node) {
+		for _, tt := range []struct{ name, query, returns, body, want string }{
+			{"one", "SELECT id, email, admin FROM users WHERE id = $body.id", "one", `"id": 101`, `{"id":101,"email":"ada@x","admin":true}`},
+			{"one by text", "SELECT age FROM users WHERE id = $body.id", "one", `"id": "102"`, `{"age":null}`},
+			{"many", "SELECT id, email FROM users ORDER BY id LIMIT 2", "many", ``, `[{"id":101,"email":"ada@x"},{"id":102,"email":"bob@x"}]`},
+			{"many by default", "SELECT id FROM users WHERE admin", "", ``, `[{"id":101}]`},
+			{"many of none", "SELECT id FROM users WHERE id > 500", "many", ``, `[]`},
+			{"count of a read", "SELECT count(*) FROM users", "count", ``, `{"count":3}`},
+			{"nothing", "SELECT id FROM users", "none", ``, ``},
+			{"insert", "INSERT INTO users (id, email) VALUES (4, $body.email) RETURNING *", "one", `"email": "new@x"`, `{"id":4,"email":"new@x","age":null,"admin":null}`},
+			{"update by default", "UPDATE users SET age = $body.age WHERE id IN (101, 102)", "", `"age": 40`, `{"count":2}`},
+			{"update of none", "UPDATE users SET age = 41 WHERE id = 77", "count", ``, `{"count":0}`},
+			{"write of many", "UPDATE users SET admin = $body.is WHERE id IN (101, 102) RETURNING id, admin", "many", `"is": true`,
+				`[{"id":101,"admin":true},{"id":102,"admin":true}]`},
+			{"delete", "DELETE FROM users WHERE id = 4", "none", ``, ``},
+			{"upsert", "INSERT INTO users (id, email) VALUES (101, 'ada@y') ON CONFLICT (id) DO UPDATE SET email = excluded.email RETURNING email", "one", ``, `{"email":"ada@y"}`},
+			{"with", "WITH u AS (SELECT * FROM users) SELECT count(*) AS n FROM u", "one", ``, `{"n":3}`},
+			{"values that are none", "SELECT count(*) AS n FROM users WHERE age = $body.nothing OR admin = $body.null", "one", `"null": null`, `{"n":0}`},
+			{"pasted nowhere", "SELECT email FROM users WHERE email = $body.email", "many", `"email": "' OR 1 = 1 --"`, `[]`},
+			{"names", `SELECT id AS "user-id", '$body.id' AS "quoted $body.id" FROM users WHERE id = 103`, "one", ``, `{"user-id":103,"quoted $body.id":"$body.id"}`},
+			{"letters", `SELECT $body.text AS text FROM users WHERE email <> $body.text AND id = 103`, "one", `"text": "\u00fc\n\"\\\u2028"`, "{\"text\":\"ü\\n\\\"\\\\\u2028\"}"},
+		} {
+			h, err := n.handle("POST /x", &Use{Query: query(t, tt.query), Returns: tt.returns, Shard: reference(t, "body.tenant")})
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+				continue
+			}
+			n.wants(h, tenant(tt.body), tt.want)
+		}
+		one := n.use("GET /x", n.ask("SELECT id FROM users WHERE id > $body.id", "one"))
+		n.fails(one, tenant(`"id": 109`), sluice.NotFound, "")
+		n.fails(one, tenant(`"id": 101`), sluice.Internal, "")
+		n.wants(one, tenant(`"id": 102`), `{"id":103}`)
+		write := n.use("POST /x", n.ask("UPDATE users SET age = 99 WHERE id > $body.id RETURNING id", "one"))
+		n.fails(write, tenant(`"id": 109`), sluice.NotFound, "")
+		n.fails(write, tenant(`"id": 101`), sluice.Internal, "")
+		n.wants(n.use("GET /x", n.ask("SELECT count(*) FROM users WHERE age = 99", "count")), tenant(""), `{"count":0}`)
+		none := exchange(tenant(""))
+		if _, err := run(n.use("POST /x", n.ask("DELETE FROM orders", "none")), none); err != nil || none.Response.Status != 204 {
+			t.Errorf("answered %d, %v; want 204", none.Response.Status, err)
+		}
+	})
+}
+
+// TestSuiteFaults tells of broken constraints in the same words.
+func TestSuiteFaults(t *testing.T) {
+	each(t, people, func(t *testing.T, n *node) {
+		for _, tt := range []struct {
+			query   string
+			code    sluice.Code
+			message string
+		}{
+			{"INSERT INTO users (email) VALUES ('ada@x')", sluice.Conflict, "there is one with this email already"},
+			{"INSERT INTO pairs VALUES (1, 2), (1, 2)", sluice.Conflict, "there is one with this a and b already"},
+			{"INSERT INTO users (id, email) VALUES (101, 'x')", sluice.Conflict, "there is one with this id already"},
+			{"INSERT INTO users (id, email) VALUES (101, 'x') RETURNING id", sluice.Conflict, "there is one with this id already"},
+			{"INSERT INTO users (email) VALUES (NULL)", sluice.Unprocessable, "email must be given"},
+			{"INSERT INTO users (email, age) VALUES ('x', 3)", sluice.Unprocessable, "a value breaks the rule grown_up"},
+			{"INSERT INTO orders (id, user_id) VALUES ('o', 99)", sluice.Unprocessable, msgForeignKey},
+			{"UPDATE users SET age = NULL, email = 'bob@x' WHERE id = 101", sluice.Conflict, "there is one with this email already"},
+		} {
+			n.fails(n.use("POST /x", n.ask(tt.query, "")), tenant(""), tt.code, tt.message)
+			n.fails(n.use("POST /x", &Use{TX: []Step{{Query: query(t, "INSERT INTO users (email) VALUES ('fine@x')")}, {Query: query(t, tt.query)}}}), tenant(""), tt.code, tt.message)
+		}
+		n.wants(n.use("GET /x", n.ask("SELECT count(*) FROM users", "count")), tenant(""), `{"count":3}`)
+		// A value that does not fit is the client's mistake, here as there.
+		for _, tt := range []struct{ query, body string }{
+			{"SELECT id FROM users ORDER BY id LIMIT $body.v", `"v": "abc"`},
+			{"SELECT id FROM users ORDER BY id LIMIT 1 OFFSET $body.v", `"v": 1.5`},
+			{"INSERT INTO users (id, email) VALUES ($body.v, 'x')", `"v": "abc"`},
+			{"INSERT INTO users (id, email) VALUES ($body.v, 'x')", `"v": 1.5`},
+			{"INSERT INTO users (id, email) VALUES ($body.v, 'x')", `"v": {"a": 1}`},
+		} {
+			_, err := run(n.use("POST /x", n.ask(tt.query, "")), exchange(tenant(tt.body)))
+			if e := sluice.ErrorOf(err); err == nil || e.Code != sluice.Unprocessable || strings.Contains(e.Message, "abc") {
+				t.Errorf("%s with %s: %v; want unprocessable", tt.query, tt.body, err)
+			}
+		}
+	})
+}
+
+// TestSuiteCommitRefused makes the answer and then cannot commit: the client gets the error.
+func TestSuiteCommitRefused(t *testing.T) {
+	const tables = people + "CREATE TABLE IF NOT EXISTS late (user_id INT REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);"
+	each(t, tables, func(t *testing.T, n *node) {
+		for _, returns := range []string{"one", "none", "count"} {
+			h := n.use("POST /x", n.ask("INSERT INTO late VALUES ($body.user) RETURNING user_id", returns))
+			x := exchange(tenant(`"user": 7`))
+			x.Response.Header.Set("RateLimit", "1")
+			if _, err := run(h, x); sluice.ErrorOf(err).Code != sluice.Unprocessable || x.Response.Header.Value("RateLimit") == nil {
+				t.Errorf("returns %s: %v with %v; want a refusal, and the header that stood there", returns, err, x.Response.Header.Fields())
+			}
+		}
+		n.wants(n.use("GET /x", n.ask("SELECT count(*) FROM late", "count")), tenant(""), `{"count":0}`)
+	})
+}
+
+const trade = `CREATE TABLE IF NOT EXISTS stock (sku TEXT PRIMARY KEY, quantity INTEGER NOT NULL CHECK (quantity >= 0), price INTEGER NOT NULL);
+	CREATE TABLE IF NOT EXISTS sales (id {serial}, sku TEXT NOT NULL, total INTEGER NOT NULL, gift BOOLEAN);
+	INSERT INTO stock VALUES ('a', 300, 7), ('b', 0, 9) ON CONFLICT DO NOTHING;`
+
+func TestSuiteTX(t *testing.T) {
+	const refused = "a condition of the request does not hold, and nothing was changed"
+	each(t, trade, func(t *testing.T, n *node) {
+		step := func(text, as string, expect *Expect) Step { return Step{Query: query(t, text), As: as, Expect: expect} }
+		sale := n.use("POST /sales", &Use{TX: []Step{
+			step("UPDATE stock SET quantity = quantity - $body.count WHERE sku = $body.sku AND quantity >= $body.count RETURNING price * $body.count AS total", "sold", &Expect{Rows: 1, Else: 409}),
+			step("INSERT INTO sales (sku, total, gift) VALUES ($body.sku, $sold.total, $body.gift) RETURNING *", "placed", nil),
+		}})
+		n.wants(sale, tenant(`"sku": "a", "count": 100, "gift": true`), `{"id":1,"sku":"a","total":700,"gift":true}`)
+		n.fails(sale, tenant(`"sku": "a", "count": 201`), sluice.Conflict, refused)
+		n.fails(sale, tenant(`"sku": "nothing", "count": 1`), sluice.Conflict, refused)
+		left := n.use("GET /stock", n.ask("SELECT sum(quantity) AS left_over, (SELECT count(*) FROM sales) AS sales FROM stock", "one"))
+		n.wants(left, tenant(""), `{"left_over":200,"sales":1}`)
+
+		undone := n.use("POST /x", &Use{TX: []Step{step("UPDATE stock SET price = 1", "", nil), step("UPDATE stock SET quantity = -1 WHERE sku = 'a'", "", nil)}})
+		_, err := run(undone, exchange(tenant("")))
+		if e := sluice.ErrorOf(err); err == nil || e.Code != sluice.Unprocessable {
+			t.Errorf("%v; want unprocessable", err)
+		}
+		n.wants(n.use("GET /x", n.ask("SELECT min(price) AS price FROM stock", "one")), tenant(""), `{"price":7}`)
+
+		h := n.use("POST /x", &Use{TX: []Step{
+			step("SELECT sku FROM stock WHERE sku = $body.sku", "found", nil),
+			step("UPDATE stock SET price = price + 1 WHERE sku = $found.sku", "", &Expect{Rows: 0, Else: 422}),
+		}})
+		n.wants(h, tenant(`"sku": "z"`), "null")
+		n.fails(h, tenant(`"sku": "a"`), sluice.Unprocessable, refused)
+		x := exchange(tenant(""))
+		if got, err := run(n.use("POST /x", &Use{TX: []Step{step("UPDATE stock SET price = 7", "", nil)}}), x); err != nil || got != "" || x.Response.Status != 204 {
+			t.Errorf("answered %q with %d, %v; want 204", got, x.Response.Status, err)
+		}
+		reads := n.use("GET /x", &Use{TX: []Step{
+			step("SELECT sku FROM stock ORDER BY sku", "first", &Expect{Rows: 2, Else: 404}),
+			step("SELECT price, sku FROM stock WHERE sku = $first.sku", "price", nil),
+		}})
+		n.wants(reads, tenant(""), `{"price":7,"sku":"a"}`)
+
+		// Sold at once to many, each sale is whole, and none is sold twice.
+		var wait sync.WaitGroup
+		var mu sync.Mutex
+		sold, refusals, ids := 0, 0, make(map[string]bool)
+		for range 8 {
+			wait.Go(func() {
+				for range 30 {
+					got, err := run(sale, exchange(tenant(`"sku": "a", "count": 1, "gift": false`)))
+					mu.Lock()
+					if err == nil {
+						sold++
+						ids[got] = true
+					} else if sluice.ErrorOf(err).Code == sluice.Conflict {
+						refusals++
+					} else {
+						t.Error(err)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		wait.Wait()
+		if sold != 200 || refusals != 40 || len(ids) != 200 {
+			t.Errorf("%d sold, %d refused, %d different; want 200, 40, 200", sold, refusals, len(ids))
+		}
+	})
+}
+
+const thousand = `CREATE TABLE IF NOT EXISTS r (id INTEGER PRIMARY KEY, a INTEGER NOT NULL, b TEXT NOT NULL, c DOUBLE PRECISION, d TIMESTAMP);
+	CREATE INDEX IF NOT EXISTS r_a ON r (a DESC, id);
+	INSERT INTO r WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+	SELECT i, i * 7919 % 10, 'b' || (i * 104729 % 13), CASE WHEN i % 3 = 0 THEN NULL ELSE i % 7 / 2.0 END,
+		CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN '2026-01-31 12:00:00' ELSE '2026-01-31 12:00:00.5' END {time} FROM n WHERE NOT EXISTS (SELECT 1 FROM r);`
+
+func thousandRows(s *store) string {
+	cast := ""
+	if s.dialect == postgresDialect {
+		cast = "::timestamp"
+	}
+	return strings.Replace(thousand, " {time}", cast, 1)
+}
+
+// nulls orders them first, as all pages do.
+func nulls(keys []string) string {
+	var words []string
+	for _, k := range keys {
+		if strings.HasSuffix(k, " desc") {
+			words = append(words, k+" NULLS LAST")
+		} else {
+			words = append(words, k+" NULLS FIRST")
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func bodyTurn(t testing.TB, h sluice.Handler, cursor string) (ids []int, next string) {
+	t.Helper()
+	x := exchange(tenant(""))
+	if cursor != "" {
+		x.Request.Query = []byte("cursor=" + cursor)
+	}
+	body, err := run(h, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Items []struct{ ID int }
+		Next  string
+	}
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	for _, item := range got.Items {
+		ids = append(ids, item.ID)
+	}
+	return ids, got.Next
+}
+
+func bodyPages(t testing.TB, h sluice.Handler) (ids []int) {
+	t.Helper()
+	for cursor := ""; ; {
+		page, next := bodyTurn(t, h, cursor)
+		if ids = append(ids, page...); next == "" {
+			return ids
+		}
+		cursor = next
+	}
+}
+
+// TestSuitePages reads 1,000 rows in pages by keysets of all kinds: each row comes once, in the order that the database
+// gives, NULLs first.
+func TestSuitePages(t *testing.T) {
+	t.Parallel()
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			n := s.setup(t, thousandRows(s), nil)
+			for _, keys := range [][]string{
+				{"id"}, {"id desc"}, {"a", "id"}, {"a desc", "id desc"}, {"a desc", "id"}, {"a", "b desc", "id"},
+				{"c", "id"}, {"c desc", "id"}, {"c", "d desc", "id desc"}, {"d", "id desc"}, {"d desc", "c", "id"},
+			} {
+				all, err := run(n.use("GET /all", n.ask("SELECT id FROM r ORDER BY "+nulls(keys), "many")), exchange(tenant("")))
+				var rows []struct{ ID int }
+				if json.Unmarshal([]byte(all), &rows) != nil || err != nil {
+					t.Fatal(all, err)
+				}
+				var want []int
+				for _, r := range rows {
+					want = append(want, r.ID)
+				}
+				for _, size := range []int{1000, 999, 333, 64} {
+					use := &Use{Query: query(t, "SELECT id, a, b, c, d FROM r; -- all"), Page: keyset(t, size, keys...)}
+					if ids := bodyPages(t, n.use("GET /x", use)); !slices.Equal(ids, want) {
+						t.Errorf("by %v, %d a page: %d rows, not those of ORDER BY", keys, size, len(ids))
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSuitePageNull pages by columns that are NULL though their table allows none: no row is lost.
+func TestSuitePageNull(t *testing.T) {
+	t.Parallel()
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			n := s.setup(t, thousandRows(s)+"CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT NOT NULL); INSERT INTO names SELECT id, 'n' || id % 5 FROM r WHERE id % 3 = 0 ON CONFLICT DO NOTHING;", nil)
+			for _, text := range []string{
+				"SELECT r.id, name FROM r LEFT JOIN names ON names.id = r.id",
+				"SELECT r.id, name FROM names RIGHT JOIN r ON names.id = r.id",
+				"SELECT id, name FROM names UNION ALL SELECT id, NULL FROM r WHERE id % 3 > 0",
+				"SELECT * FROM (SELECT r.id, name FROM r LEFT JOIN names ON names.id = r.id) AS x",
+				"SELECT id, (SELECT name FROM names WHERE names.id = r.id) AS name FROM r",
+			} {
+				for _, order := range []string{"name", "name desc"} {
+					ids := bodyPages(t, n.use("GET /x", &Use{Query: query(t, text), Page: keyset(t, 90, order, "id")}))
+					slices.Sort(ids)
+					if ids = slices.Compact(ids); len(ids) != 1000 {
+						t.Errorf("%s by %s: %d rows; want 1000", text, order, len(ids))
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestSuiteCursorForged(t *testing.T) {
+	t.Parallel()
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			n := s.setup(t, thousandRows(s), nil)
+			use := func() *Use { return &Use{Query: query(t, "SELECT id, a FROM r"), Page: keyset(t, 10, "a", "id")} }
+			h := n.use("GET /x", use())
+			_, next := bodyTurn(t, h, "")
+			_, other := bodyTurn(t, n.use("GET /y", use()), "")
+			for _, cursor := range []string{"x", next + "x", next[1:], other, next + "&cursor=" + next, n.env.Keys.Seal("cursor:GET /x a id", []byte("\x01\x01"))} {
+				x := exchange(tenant(""))
+				x.Request.Query = []byte("cursor=" + cursor)
+				_, err := run(h, x)
+				if e := sluice.ErrorOf(err); err == nil || e.Code != sluice.BadRequest || len(e.Fields) != 1 || e.Fields[0].Name != "query.cursor" {
+					t.Errorf("%s: %v; want a 400 that names query.cursor", cursor, err)
+				}
+			}
+			if ids, _ := bodyTurn(t, h, next); len(ids) != 10 {
+				t.Errorf("the true cursor gave %v", ids)
+			}
+		})
+	}
+}
+
+// series of numbers, which both databases make alike.
+const countUp = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $body.n)
+	SELECT i AS id, i * 2.5 AS half, 'a name that is the same in each row, for length' AS name, i % 2 AS odd FROM n`
+
+// TestSuiteStream sends short answers whole and long ones as streams: valid JSON on both sides of where one begins.
+func TestSuiteStream(t *testing.T) {
+	each(t, people, func(t *testing.T, n *node) {
+		h := n.use("GET /x", &Use{Query: query(t, countUp)})
+		streamed := 0
+		for _, rows := range []int{1, 300, 310, 320, 330, 340, 1000, 50000} {
+			x := exchange(tenant(fmt.Sprintf(`"n": %d`, rows)))
+			err := h.Serve(x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := x.Response.Body.Bytes
+			if s := x.Response.Body.Stream; s != nil {
+				streamed++
+				if body, err = io.ReadAll(s); err != nil || x.Response.Body.Len() != -1 {
+					t.Errorf("%v, length %d", err, x.Response.Body.Len())
+				}
+			}
+			var got []struct {
+				ID   int
+				Half float64
+			}
+			if err := json.Unmarshal(body, &got); err != nil || len(got) != rows || got[rows-1].Half != 2.5*float64(rows) {
+				t.Errorf("%d rows became %d, %v", rows, len(got), err)
+			}
+			x.End(sluice.Outcome{})
+		}
+		if streamed == 0 || streamed == 8 {
+			t.Errorf("%d of 8 were streamed; want the long ones only", streamed)
+		}
+		// A row that fails midway cuts the answer off: it never ends as if it were whole.
+		broken := n.use("GET /x", &Use{Query: query(t, n.store.sql(strings.Replace(countUp, "i % 2 AS odd", "abs(CASE WHEN i = 4000 THEN CAST($body.least AS {any}) ELSE i END) AS a", 1)))})
+		got, err := run(broken, exchange(tenant(`"n": 5000, "least": -9223372036854775808`)))
+		if e := sluice.ErrorOf(err); err == nil || e.Code != sluice.Unprocessable || strings.HasSuffix(got, "]") || len(got) < 32<<10 {
+			t.Errorf("%d bytes ending in %q, %v; want an error midway", len(got), got[max(0, len(got)-5):], err)
+		}
+		n.idle()
+	})
+}
+
+// idle wants that no connection is lent.
+func (n *node) idle() {
+	n.t.Helper()
+	for _, s := range n.backend().shards {
+		eventually(n.t, "all connections come back", func() bool { return s.inUse() == 0 && len(s.long) == 0 })
+	}
+}
+
+func (s *shard) inUse() int {
+	switch d := s.database.(type) {
+	case *lite:
+		return int(d.db.Stats().InUse)
+	case *pg:
+		used := 0
+		for _, one := range d.cluster.Status() {
+			used += int(one.InFlight)
+		}
+		return used
+	}
+	return 0
+}
