@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -26,8 +25,13 @@ func main() {
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	err := servers.Within(os.Stderr, func(o servers.Owner) error { return serve(ctx, o, *port, os.Stdout) })
-	if err != nil && !errors.Is(err, context.Canceled) {
+	err := servers.Within(os.Stderr, func(o servers.Owner) error {
+		if err := serve(ctx, o, *port, os.Stdout); ctx.Err() == nil {
+			return err
+		}
+		return nil // what is cut off by an interrupt is no failure
+	})
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "shop:", err)
 		os.Exit(1)
 	}
