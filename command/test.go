@@ -47,12 +47,13 @@ The same cases can run on other backends: --overlay lays a file over each
 config, and --env sets variables over the heads of the cases.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if o.Env, err = assignments(variables); err != nil {
+				return err
+			}
 			files, err := caseFiles(args)
 			if err != nil {
 				return failed(err)
-			}
-			if o.Env, err = assignments(variables); err != nil {
-				return err
 			}
 			o.Log = slog.New(slog.DiscardHandler)
 			if verbose {
