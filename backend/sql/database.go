@@ -23,6 +23,8 @@ type database interface {
 	// write has w run in a transaction, perhaps more than once, and answers once it is committed. With single set, w runs
 	// one statement whose outcome decides nothing, so that it can be its own transaction.
 	write(x *sluice.Exchange, w writer, single bool) error
+	// crowded says why so many nodes would open more connections than a server takes, one error for each such server.
+	crowded(nodes int) error
 	// whyNot is why the database was not reached yet.
 	whyNot() error
 	// ping asks whether the database answers.

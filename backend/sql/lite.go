@@ -216,6 +216,8 @@ func (l *lite) ping(ctx context.Context) error {
 	return r.Err()
 }
 
+func (l *lite) crowded(int) error { return nil }
+
 func (l *lite) whyNot() error { return nil }
 
 // withHere gives the writer what it asks: SQLite has the function from this process.

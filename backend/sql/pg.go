@@ -262,6 +262,14 @@ func (c *pgConn) commit(w writer) (uint64, error) {
 
 func (p *pg) ping(context.Context) error { return p.cluster.Ping() }
 
+func (p *pg) crowded(nodes int) error {
+	var errs []error
+	for _, why := range p.cluster.Budget(nodes) {
+		errs = append(errs, errors.New(why))
+	}
+	return errors.Join(errs...)
+}
+
 func (p *pg) whyNot() error { return p.cluster.Err() }
 
 func (p *pg) close() error {

@@ -59,6 +59,9 @@ func (b *backend) make(ctx context.Context, env *sluice.Env, i int) error {
 	if err := await(ctx, s.reached); err != nil {
 		return err
 	}
+	if err := s.crowded(max(1, env.Nodes)); err != nil {
+		return sluice.At("pool.max", err)
+	}
 	if w.MigrationFiles != "" && (w.Migrate == "on_start" || env.Dry) {
 		if err := b.canary(ctx, s); err != nil {
 			return err

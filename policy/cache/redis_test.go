@@ -221,6 +221,37 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
+// A Redis that is away brings the backend two requests at once for a key, and not all.
+func TestRedisAwayIsNoStorm(t *testing.T) {
+	t.Parallel()
+	r := servers.StartRedis(t, servers.RedisOptions{})
+	s := newSystem(t, r.URL(), 1, tagged, hear)
+	s.warm(t, "/e/1")
+	r.Kill()
+	eventually(t, "nobody gives answers with tags", func() bool { return !isHit(get(t, s.nodes[0], "/e/1")) })
+	g := newGate()
+	s.becomes(g.holds(says("new")))
+	asked := s.asked.Load()
+	first := many(t, s.nodes[0], 1, func(sluicetest.Answer) {})
+	<-g.came
+	collapsed := 0
+	crowd := many(t, s.nodes[0], 200, func(a sluicetest.Answer) {
+		if a.Body != "new" {
+			t.Errorf("got %+v", a)
+		}
+		if strings.HasSuffix(a.Header["cache-status"], "collapsed") {
+			collapsed++
+		}
+	})
+	eventually(t, "all wait", func() bool { return crowd.waiting.Load() >= 400 })
+	close(g.open)
+	first.Wait()
+	crowd.Wait()
+	if n := s.asked.Load() - asked; n < 2 || n > 4 || collapsed < 190 { // some may line up only after the gate has opened
+		t.Errorf("the backend was asked %d times, and %d shared an answer; want hardly more than 2, and all but one", n, collapsed)
+	}
+}
+
 func TestRedisFrozen(t *testing.T) {
 	t.Parallel()
 	r := servers.StartRedis(t, servers.RedisOptions{})
