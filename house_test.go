@@ -59,8 +59,10 @@ var house = []rule{
 	{pkg: "sluicetest/servers", others: []string{"github.com/jackc/pgx"}, why: "it starts servers, and knows nothing of what uses them"},
 	{pkg: "sluicetest/issuer", why: "programs outside use it too, so it knows nothing of Sluice"},
 	{pkg: "sluicetest", ours: []string{".", "build", "config", "server"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
+	{pkg: "examples/shop", ours: []string{"examples/shop/fleet", "sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},
+	{pkg: "examples/shop/fleet", ours: []string{"sluicetest/servers"}, why: "it starts what the shop's fleet.yaml names"},
 	{pkg: "examples/*", ours: []string{".", "command", "standard", "backend/function"}, why: "an example uses what a user's program would"},
-	{pkg: "tour", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "tour", ours: []string{"sluicetest/*", "examples/shop/fleet"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "prove", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "bench", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite"}, why: "it measures programs from outside"},
 }
