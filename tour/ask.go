@@ -31,6 +31,10 @@ type answer struct {
 }
 
 func ask(ctx context.Context, q question) (a answer, err error) {
+	return askWith(ctx, http.DefaultClient, q)
+}
+
+func askWith(ctx context.Context, client *http.Client, q question) (a answer, err error) {
 	r, err := http.NewRequestWithContext(ctx, q.method, q.url, strings.NewReader(q.body))
 	if err != nil {
 		return a, err
@@ -39,7 +43,7 @@ func ask(ctx context.Context, q question) (a answer, err error) {
 		r.Header.Set(q.fields[i], q.fields[i+1])
 	}
 	began := time.Now()
-	response, err := http.DefaultClient.Do(r)
+	response, err := client.Do(r)
 	if err != nil {
 		return a, err
 	}
