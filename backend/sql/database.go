@@ -139,6 +139,8 @@ type dialect struct {
 	statement func(*Query) *SQL
 	// parameter is the n-th parameter, from one.
 	parameter func(n int) string
+	// strays is set where "?" and ":name" are parameters; else they are parts of operators, or mistakes.
+	strays bool
 	// same compares two values of which both may be NULL.
 	same string
 	// collate, behind a text, has it ordered by its bytes.
@@ -168,6 +170,8 @@ type mistake struct {
 	message string
 	// offset is the byte of the statement, from zero, or -1.
 	offset int
+	// grammar is set if the statement cannot be read at all.
+	grammar bool
 	// table is the one that is not there, if that is the mistake.
 	table string
 }

@@ -20,7 +20,7 @@ var sqliteDialect = &dialect{
 	name: "SQLite", key: "sqlite", system: "sqlite",
 	statement: func(q *Query) *SQL { return &q.SQLite },
 	parameter: func(n int) string { return "?" + strconv.Itoa(n) },
-	same:      "IS", nullsFirst: true, collate: " COLLATE BINARY",
+	strays:    true, same: "IS", nullsFirst: true, collate: " COLLATE BINARY",
 	fault: liteFault, changed: sqlite.IsChanged, writes: never, dead: never, passing: never, mistake: liteMistake,
 	validKeys: validLiteKeys, compareKeys: compareLiteKeys,
 }

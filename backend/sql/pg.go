@@ -295,7 +295,7 @@ func pgMistake(err error) (mistake, bool) {
 	if !ok || postgres.IsGone(err) {
 		return mistake{}, false
 	}
-	m := mistake{message: e.Message, offset: e.Offset}
+	m := mistake{message: e.Message, offset: e.Offset, grammar: e.Code == "42601"}
 	if postgres.IsUnknownTable(err) {
 		m.table = cmp.Or(e.Table, tableOf(e.Message))
 	}

@@ -141,7 +141,11 @@ type scriptError struct {
 	script  script
 	message string
 	offset  int
+	cause   error
 }
+
+// Unwrap is what the database said: it may pass.
+func (e *scriptError) Unwrap() error { return e.cause }
 
 // Error names the place in the script.
 func (e *scriptError) Error() string {
@@ -160,7 +164,7 @@ func (s script) place(err error, read func(error) (mistake, bool)) error {
 		}
 		return errors.Join(errors.New(s.name), err)
 	}
-	return &scriptError{script: s, message: m.message, offset: m.offset}
+	return &scriptError{script: s, message: m.message, offset: m.offset, cause: err}
 }
 
 func (s script) tell() {

@@ -43,6 +43,10 @@ func TestReset(t *testing.T) {
 		synctest.Wait()
 		s.set(nil, nil)
 		p.Reset() // the dial that hangs ends, and another is made for who waits
+		synctest.Wait()
+		if n := s.dialing.Load(); n != 0 {
+			t.Errorf("%d dials still hang", n)
+		}
 		p.Release(<-got, false)
 		p.Release(h, false)
 		synctest.Wait()
@@ -86,6 +90,26 @@ func TestLifetime(t *testing.T) {
 		}
 		if s.most.Load() > 10 {
 			t.Errorf("%d were open at once", s.most.Load())
+		}
+	})
+}
+
+// TestSlowEnd holds that a connection counts until it is closed, for the server counts it too.
+func TestSlowEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{stay: make(chan struct{})}
+		p := newPool(t, s, func(o *pool.Options[*conn]) { o.Max, o.Lifetime = 1, time.Minute })
+		h := acquire(t, p, false)
+		time.Sleep(2 * time.Minute)
+		p.Release(h, false)
+		if _, err := p.Acquire(time.Now().Add(time.Second), false); !errors.Is(err, pool.ErrExhausted) {
+			t.Errorf("got %v; want to wait for the end of the old one", err)
+		}
+		time.AfterFunc(time.Second, func() { close(s.stay) })
+		p.Release(acquire(t, p, false), false)
+		if n := s.most.Load(); n != 1 {
+			t.Errorf("%d were open at once", n)
 		}
 	})
 }
