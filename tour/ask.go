@@ -42,6 +42,7 @@ func askWith(ctx context.Context, client *http.Client, q question) (a answer, er
 	for i := 0; i+1 < len(q.fields); i += 2 {
 		r.Header.Set(q.fields[i], q.fields[i+1])
 	}
+	r.Host = r.Header.Get("Host") // of the URL where there is none
 	began := time.Now()
 	response, err := client.Do(r)
 	if err != nil {

@@ -80,7 +80,11 @@ func showCertificates(ctx context.Context, s *site) ([]string, error) {
 		}
 		defer n.stop()
 		who := func(certificates ...tls.Certificate) (answer, error) {
-			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool(), Certificates: certificates}}}
+			config := &tls.Config{RootCAs: authority.Pool()}
+			if len(certificates) > 0 { // it is shown whatever the server says of whose it takes
+				config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificates[0], nil }
+			}
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 			defer client.CloseIdleConnections()
 			return askWith(ctx, client, get(n.https+"/who"))
 		}

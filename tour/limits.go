@@ -44,7 +44,7 @@ func limits(ctx context.Context, s *site) ([]string, error) {
 		return nil, fmt.Errorf("%d of %d passed in %s; want %d to %d", passed, volley, took, burst, burst+more)
 	}
 	return []string{
-		fmt.Sprintf("a volley of %d over 3 nodes took %.0f ms: %d + %d passed, of %d + %d at most;", volley, float64(took.Milliseconds()), burst, passed-burst, burst, more),
+		fmt.Sprintf("a volley of %d over 3 nodes took %d ms: %d + %d let through, of %d + %d;", volley, took.Milliseconds(), burst, passed-burst, burst, more),
 		fmt.Sprintf("%d refused with 429, Retry-After: %s", refused, retryAfter(answers)),
 	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 )
 
 // replicas reads a user of the shard that has two: on them, and on the primary what was just written while both are held
@@ -55,10 +54,11 @@ func (s *site) showSpread(ctx context.Context, user string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if replica != reads || primary != 0 {
+	// A replica that a busy machine keeps from answering in time is passed over for a while.
+	if replica == 0 || replica+primary != reads {
 		return "", errUnlike("reads on replicas and on the primary", []float64{replica, primary}, []float64{reads, 0})
 	}
-	return fmt.Sprintf("a user of shard a read %d times: %.0f on its 2 replicas; %s", reads, replica, w), nil
+	return fmt.Sprintf("of %d reads %.0f on 2 replicas, %.0f on the primary; %s", reads, replica, primary, w), nil
 }
 
 // credit is what the user has left, as a node says to somebody with that token.
@@ -82,7 +82,6 @@ func (s *site) showOwnWrites(ctx context.Context, user string) ([]string, error)
 		r.Pause()
 		defer r.Resume()
 	}
-	began := time.Now()
 	before, err := credit(ctx, s.trio[0], user, "")
 	if err != nil {
 		return nil, err
@@ -93,6 +92,14 @@ func (s *site) showOwnWrites(ctx context.Context, user string) ([]string, error)
 	}
 	if token == "" {
 		return nil, fmt.Errorf("the answer of a write on a shard with replicas has no Consistency-Token")
+	}
+	// Without a token the state before is as good.
+	others, err := credit(ctx, s.trio[1], user, "")
+	if err != nil {
+		return nil, err
+	}
+	if others != before {
+		return nil, errUnlike("the credit on the replicas, which are held back", others, before)
 	}
 	const reads = 30
 	_, primary, err := s.counting(ctx, func() error {
@@ -113,16 +120,9 @@ func (s *site) showOwnWrites(ctx context.Context, user string) ([]string, error)
 	if primary != reads {
 		return nil, errUnlike("reads of the buyer on the primary", primary, reads)
 	}
-	others, err := credit(ctx, s.trio[1], user, "")
-	if err != nil {
-		return nil, err
-	}
-	if others != before {
-		return nil, errUnlike("the credit on the replicas, which are held back", others, before)
-	}
 	return []string{
-		fmt.Sprintf("both held back: an order of %d takes the credit from %d to %d, which", o.TotalCents, before, before-o.TotalCents),
-		fmt.Sprintf("its buyer sees at once, %d times of %d, on 3 nodes, from the primary;", reads, reads),
-		fmt.Sprintf("others still see %d on a replica, %.1f s later", others, time.Since(began).Seconds()),
+		fmt.Sprintf("both held back: an order takes a credit from %d to %d; its", before, before-o.TotalCents),
+		fmt.Sprintf("buyer sees that at once, %d times of %d on 3 nodes, from the primary;", reads, reads),
+		fmt.Sprintf("to others, who did not write, a replica still says %d", others),
 	}, nil
 }

@@ -142,5 +142,5 @@ func showRegions(ctx context.Context, s *site) (string, error) {
 	if got, want := fmt.Sprint(inEU, inUS), fmt.Sprintf("[%d DE FR IT] [%d US]", 3*each, each); got != want {
 		return "", errUnlike("users in eu and in us", got, want)
 	}
-	return fmt.Sprintf("%d users by region over two: %s in eu (%s), %s in us; JP gets 400", 4*each, inEU[0], inEU[1], inUS[0]), nil
+	return fmt.Sprintf("%d users by region over two: %s in eu (%s), %s in us; JP: 400", 4*each, inEU[0], inEU[1], inUS[0]), nil
 }
