@@ -68,6 +68,10 @@ prove-tokens: ## No forged token is taken and no good one refused, whatever happ
 prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
 	go run ./prove freshness
 
+.PHONY: prove-scatter
+prove-scatter: ## 500 generated queries over 3 shards have the answers of one database
+	go run ./prove scatter
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy
