@@ -48,6 +48,10 @@ fuzz-all: ## Every fuzz target, for FUZZTIME (20s)
 tour: ## Walk the parts of a scalable API on a running Sluice
 	go run ./tour
 
+.PHONY: shop-postgres
+shop-postgres: ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
+	@go run ./examples/shop
+
 .PHONY: prove-reload
 prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 	go run ./prove reload

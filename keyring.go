@@ -12,12 +12,18 @@ import (
 
 // Keyring signs what nodes give to clients and verifies what comes back. The first key signs, all verify, so keys
 // can be rotated.
-type Keyring struct{ keys []signingKey }
+type Keyring struct {
+	keys   []signingKey
+	random bool
+}
 
 type signingKey struct {
 	id  string
 	key []byte
 }
+
+// Random tells whether the keys were made up, so that what they sign is good only as long as they are kept.
+func (k *Keyring) Random() bool { return k.random }
 
 // macSize is HMAC-SHA-256 cut to 128 bits, as RFC 2104, section 5 allows.
 const macSize = 16
@@ -37,6 +43,7 @@ func NewKeyring(secrets []Secret) *Keyring {
 		random := make([]byte, 32)
 		rand.Read(random) // never fails, crypto/rand says
 		k.add(random)
+		k.random = true
 	}
 	return k
 }

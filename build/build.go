@@ -66,6 +66,9 @@ func (o Options) withDefaults() Options {
 func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
 	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous, nameless: map[*sluice.Endpoint]bool{}}
 	m.keys = sluice.NewKeyring(m.file.State.Keys)
+	if previous != nil && m.keys.Random() && previous.keys.Random() {
+		m.keys = previous.keys // what was signed before a reload is good after it
+	}
 	if m.shares = newShares(); previous != nil {
 		m.shares = previous.shares
 	}
@@ -163,7 +166,7 @@ func (m *maker) plan() {
 
 // open opens every block that was planned without a mistake and folds the chains.
 func (m *maker) open() *Node {
-	node := &Node{file: m.file, now: m.opts.Now, shares: m.shares}
+	node := &Node{file: m.file, keys: m.keys, now: m.opts.Now, shares: m.shares}
 	node.users.Store(1)
 	m.openShared(node)
 	for _, b := range m.backends {

@@ -15,6 +15,7 @@ import (
 type Node struct {
 	file      *config.File
 	now       func() time.Time
+	keys      *sluice.Keyring
 	handler   sluice.Handler
 	refused   sluice.Handler
 	admin     sluice.Handler

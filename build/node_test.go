@@ -205,3 +205,36 @@ func FuzzForwarded(f *testing.F) {
 		}
 	})
 }
+
+// TestMadeUpKeysStay holds that what a node without keys of its own has signed is good after a reload.
+func TestMadeUpKeysStay(t *testing.T) {
+	t.Parallel()
+	var keys []*sluice.Keyring
+	kind := sluice.NewPolicy("keeps", sluice.None{}, func(env *sluice.Env, _ *sluice.Endpoint, _ *sluice.None) (sluice.Policy, error) {
+		keys = append(keys, env.Keys)
+		return func(next sluice.Handler) sluice.Handler { return next }, nil
+	})
+	const text = `
+		sluice: 1
+		every_request:
+			- keeps
+		endpoints:
+			e:
+				route: GET /
+				test_handler:
+					name: h
+	`
+	var nodes build.Switch
+	kinds := []sluice.Kind{kind, sluicetest.HandlerKind(map[string]sluice.Handler{"h": sluice.HandlerFunc(func(*sluice.Exchange) error { return nil })})}
+	for range 2 {
+		node, err := build.Make(sluicetest.Document(t, text), build.Options{Kinds: kinds}, nodes.Node())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes.Swap(node)
+	}
+	defer nodes.Swap(nil)
+	if _, err := keys[1].Open("test", keys[0].Seal("test", []byte("x"))); err != nil {
+		t.Errorf("%v: what was signed before the reload is not good after it", err)
+	}
+}

@@ -38,6 +38,7 @@ import (
 // compared as JSON: "*" is any value, a member "...": true allows members that are not named, and a value in
 // braces, in fields and in JSON, is taken down under that name when it is first met and must be the same afterwards;
 // a request may use it. A field with the value "-" must not be there; "..." as the last element of an array allows more.
+// A Consistency-Token that an answer brings goes back with the requests after it.
 type Case struct {
 	File   string
 	Config string

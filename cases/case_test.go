@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -67,14 +69,70 @@ POST /items/{id}
 location: /items/7/made
 `
 
+// tokens is a case in which the client is told a consistency token, and what it gives back is shown.
+const tokens = `
+-- sluice.yaml --
+sluice: 1
+endpoints:
+  write:
+    route: POST /n
+    policies:
+      - invalidate:
+          tags: [n]
+    static:
+      status: 204
+  show:
+    route: GET /shown
+    static:
+      headers:
+        x-token: "was {header.consistency-token}"
+      body: shown
+-- request: an answer that brings a token --
+POST /n
+-- response --
+204
+consistency-token: {token}
+-- request: the token goes back --
+GET /shown
+-- response --
+200
+x-token: was {token}
+`
+
 func run(t *testing.T, text string) error {
+	t.Helper()
+	return runWith(t, text, cases.Options{})
+}
+
+func runWith(t *testing.T, text string, o cases.Options) error {
 	t.Helper()
 	c, err := cases.Parse("test.txtar", []byte(text))
 	if err != nil {
 		return err
 	}
-	return c.Run(context.Background(), cases.Options{Kinds: standard.Kinds(), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Server: func(*config.File) server.Config { return server.Config{} }})
+	o.Kinds, o.Log = standard.Kinds(), slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Server = func(*config.File) server.Config { return server.Config{} }
+	return c.Run(context.Background(), o)
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	if err := run(t, tokens); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOverlays(t *testing.T) {
+	t.Parallel()
+	overlay := filepath.Join(t.TempDir(), "overlay.yaml")
+	text := "sluice: 1\nendpoints: {word: {route: GET /word, static: {body: \"over ${WORD}\"}}}\n"
+	if err := os.WriteFile(overlay, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := cases.Options{Overlays: []string{overlay}, Env: map[string]string{"WORD": "all"}}
+	if err := runWith(t, strings.Replace(hello, "\nhello\n", "\nover all\n", 1), o); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestRun(t *testing.T) {

@@ -2,11 +2,13 @@ package cases
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +29,10 @@ type Options struct {
 	Kinds []sluice.Kind
 	// Lookup finds variables that the case does not set.
 	Lookup func(name string) (string, bool)
+	// Env are variables that hold instead of those that the case sets.
+	Env map[string]string
+	// Overlays are files that are laid over the config of the case, so that it is run on other backends.
+	Overlays []string
 	// Server is what a server needs of a config. Cases run on an address of their own, whatever it says of addresses.
 	Server func(*config.File) server.Config
 	// OpenRedis is that of build.Options.
@@ -60,7 +66,7 @@ func (c *Case) Run(ctx context.Context, o Options) (err error) {
 	r := &run{Case: c, Options: o, dir: dir, env: map[string]string{"WORK": dir}}
 	defer r.stop()
 	for _, name := range c.Nodes {
-		address, err := r.serve(filepath.Join(dir, name))
+		address, err := r.serve([]string{filepath.Join(dir, name)})
 		if err != nil {
 			return err
 		}
@@ -69,11 +75,12 @@ func (c *Case) Run(ctx context.Context, o Options) (err error) {
 	for name, value := range c.Env {
 		r.env[name] = os.Expand(value, func(name string) string { return r.env[name] })
 	}
+	maps.Copy(r.env, o.Env)
 	file := c.Config
 	if file == "" {
 		file = filepath.Join(dir, "sluice.yaml")
 	}
-	address, err := r.serve(file)
+	address, err := r.serve(append([]string{file}, o.Overlays...))
 	if err != nil {
 		return err
 	}
@@ -118,9 +125,9 @@ func (r *run) lookup(name string) (string, bool) {
 	return r.Lookup(name)
 }
 
-// serve serves a config on a free port, whatever it says of addresses, and returns the address.
-func (r *run) serve(file string) (string, error) {
-	doc := config.Load([]string{file}, config.Options{Lookup: r.lookup})
+// serve serves a config, with what is laid over it, on a free port, whatever it says of addresses, and returns the address.
+func (r *run) serve(files []string) (string, error) {
+	doc := config.Load(files, config.Options{Lookup: r.lookup})
 	metrics := observe.NewMetrics()
 	observer, err := observe.New(observe.Options{Log: r.Log, Metrics: metrics, Now: time.Now})
 	if err != nil {
@@ -163,18 +170,32 @@ func (r *run) steps(ctx context.Context, address string) error {
 		},
 	}
 	defer client.CloseIdleConnections()
-	values := taken{}
+	values, token := taken{}, ""
 	for i := range r.Steps {
 		step := &r.Steps[i]
-		got, err := ask(ctx, client, address, step.Request, values)
+		got, err := ask(ctx, client, address, withToken(step.Request, token), values)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", r.File, step.Line, err)
 		}
+		token = cmp.Or(got.header.Get(consistencyToken), token)
 		if faults := values.compare(step.Response, got); len(faults) > 0 {
 			return &Failure{Case: r.Case, Step: step, Faults: faults}
 		}
 	}
 	return nil
+}
+
+const consistencyToken = "Consistency-Token"
+
+// withToken gives back the newest consistency token that a client has, as every client should, where the case says nothing
+// of it.
+func withToken(m Message, token string) Message {
+	if token == "" || m.Header.Get(consistencyToken) != "" {
+		return m
+	}
+	m.Header = m.Header.Clone()
+	m.Header.Set(consistencyToken, token)
+	return m
 }
 
 func ask(ctx context.Context, client *http.Client, address string, m Message, values taken) (answer, error) {

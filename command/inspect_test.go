@@ -110,7 +110,7 @@ func TestSchema(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"fly"}, {"run", "--fast"}, {"migrate"}, {"migrate", "sideways"}, {"test"}, {"version", "7"}} {
+	for _, args := range [][]string{{"fly"}, {"run", "--fast"}, {"migrate"}, {"migrate", "sideways"}, {"test"}, {"test", "--env", "X", "."}, {"version", "7"}} {
 		if code, _, err := runTool(t, args...); code != exitUsage || !strings.Contains(err, "sluice: ") {
 			t.Errorf("%q: got %d %q, want %d and why", args, code, err, exitUsage)
 		}

@@ -43,7 +43,9 @@ endpoints:
 		t.Fatalf("%d\n%s%s", code, out, errs)
 	}
 	serve(t, text) // deals out the slots
-	code, out, errs = runTool(t, "shards", file)
+	if code, out, errs = runTool(t, "shards", file); code != 0 {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
 	for _, want := range []string{"shop\n", "  shard a: 2048 slots: 0-2047\n", "  shard b: 2048 slots: 2048-4095\n", "primary", "replica", "lag ", "3 nodes with 16 connections each, of 97"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s%s", want, out, errs)

@@ -16,6 +16,8 @@ import (
 )
 
 func (t *tool) testCommand() *cobra.Command {
+	var o cases.Options
+	var variables []string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "test FILE|FOLDER…",
@@ -38,18 +40,45 @@ The config may also stand in the file, as a part called sluice.yaml. In a
 response "*" is any value, "...": true allows more members, and {name} takes a
 value down: where it comes again it must be the same, and later requests may
 use it. env: sets a variable, $WORK is the case's own folder, and node: FILE
-serves a part as a node of its own, its address in ${FILE} in upper case.`,
+serves a part as a node of its own, its address in ${FILE} in upper case. A
+Consistency-Token that an answer brings goes back with the requests after it.
+
+The same cases can run on other backends: --overlay lays a file over each
+config, and --env sets variables over the heads of the cases.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if o.Env, err = assignments(variables); err != nil {
+				return err
+			}
 			files, err := caseFiles(args)
 			if err != nil {
 				return failed(err)
 			}
-			return t.runCases(cmd, files, verbose)
+			o.Log = slog.New(slog.DiscardHandler)
+			if verbose {
+				o.Log = t.slogger()
+			}
+			return t.runCases(cmd, files, o)
 		},
 	}
+	c.Flags().StringArrayVar(&o.Overlays, "overlay", nil, "a `file` to lay over the config of every case; may be repeated")
+	c.Flags().StringArrayVar(&variables, "env", nil, "a variable, as `NAME=VALUE`, that holds instead of that of a case; may be repeated")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show what the nodes log")
 	return c
+}
+
+// assignments are variables by their names.
+func assignments(texts []string) (map[string]string, error) {
+	all := map[string]string{}
+	for _, text := range texts {
+		name, value, found := strings.Cut(text, "=")
+		if !found || name == "" {
+			return nil, fmt.Errorf("--env %q sets nothing; want NAME=VALUE", text)
+		}
+		all[name] = value
+	}
+	return all, nil
 }
 
 // caseFiles are the files that the arguments name, in their order.
@@ -80,17 +109,14 @@ func caseFiles(args []string) ([]string, error) {
 	return files, nil
 }
 
-func (t *tool) runCases(cmd *cobra.Command, files []string, verbose bool) error {
-	log := slog.New(slog.DiscardHandler)
-	if verbose {
-		log = t.slogger()
-	}
+func (t *tool) runCases(cmd *cobra.Command, files []string, o cases.Options) error {
+	o.Kinds, o.Lookup, o.Server, o.OpenRedis = t.kinds, t.lookup, serverConfig, openRedis
 	bad := 0
 	for _, file := range files {
 		began := time.Now()
 		c, err := cases.Read(file)
 		if err == nil {
-			err = c.Run(cmd.Context(), cases.Options{Kinds: t.kinds, Lookup: t.lookup, Server: serverConfig, OpenRedis: openRedis, Log: log})
+			err = c.Run(cmd.Context(), o)
 		}
 		if err != nil {
 			bad++

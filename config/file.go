@@ -138,8 +138,8 @@ type State struct {
 // Redis names a Redis, and says how long it may take.
 type Redis struct {
 	// The address: redis://host:6379, with user, password and database where they are needed
-	// (redis://user:password@host:6379/0), and rediss:// for TLS. Several hosts with commas between them are those of a
-	// cluster, of which some are enough.
+	// (redis://user:password@host:6379/0, a % in them written %25), and rediss:// for TLS. Several hosts with commas between
+	// them are those of a cluster, of which some are enough. A node starts, and goes on, also where it cannot be reached.
 	URL sluice.Secret `yaml:"url,short"`
 	// The longest time that a request waits for it. Each policy says what it does then.
 	Timeout time.Duration `yaml:"timeout" default:"20ms" min:"1ms" max:"5s"`

@@ -42,6 +42,8 @@ func (g *Tags) tail(ctx context.Context) error {
 			g.series.failed()
 			return err
 		}
+		// Several nodes may find none at once, and raise it one after the other: each number has its record, of no tag.
+		_ = g.state.SetValue(ctx, recordKey(number), encodeRecord(nil, g.now()), keepRecord)
 	}
 	switch {
 	case number == last:

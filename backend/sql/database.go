@@ -23,6 +23,8 @@ type database interface {
 	// write has w run in a transaction, perhaps more than once, and answers once it is committed. With single set, w runs
 	// one statement whose outcome decides nothing, so that it can be its own transaction.
 	write(x *sluice.Exchange, w writer, single bool) error
+	// crowded says why so many nodes would open more connections than a server takes, one error for each such server.
+	crowded(nodes int) error
 	// whyNot is why the database was not reached yet.
 	whyNot() error
 	// ping asks whether the database answers.
@@ -137,6 +139,8 @@ type dialect struct {
 	statement func(*Query) *SQL
 	// parameter is the n-th parameter, from one.
 	parameter func(n int) string
+	// strays is set where "?" and ":name" are parameters; else they are parts of operators, or mistakes.
+	strays bool
 	// same compares two values of which both may be NULL.
 	same string
 	// collate, behind a text, has it ordered by its bytes.
@@ -168,6 +172,8 @@ type mistake struct {
 	message string
 	// offset is the byte of the statement, from zero, or -1.
 	offset int
+	// grammar is set if the statement cannot be read at all.
+	grammar bool
 	// table is the one that is not there, if that is the mistake.
 	table string
 }

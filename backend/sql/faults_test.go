@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -412,11 +413,11 @@ func TestSecrets(t *testing.T) {
 		}
 		w := Kind.NewWhere().(*Where)
 		at(url)(w)
-		dir, change := folders(t)
+		_, change := folders(t)
 		change(w)
-		_ = dir
-		ctx := t.Context()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		_, err = w.MigrateUp(ctx)
+		cancel()
 		if err == nil {
 			t.Error("migrated without a password")
 		} else {

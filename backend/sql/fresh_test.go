@@ -49,6 +49,9 @@ func TestTablesChange(t *testing.T) {
 
 // TestPointAllocates nothing beyond what the exchange has.
 func TestPointAllocates(t *testing.T) {
+	if raceEnabled {
+		t.Skip("allocations are not counted under the race detector")
+	}
 	n := setup(t, nil)
 	in := sluice.Input{Name: "id", In: "path", Type: sluice.Integer}
 	h := n.must("GET /users/{id}", &Use{Query: query(t, "SELECT * FROM users WHERE id = $id"), Returns: "one"}, in)

@@ -26,7 +26,7 @@ func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 	case err != nil:
 		return nil, err
 	}
-	f := newFresh(h, env, b.dialect.changed, again)
+	f := newFresh(h, env, func(err error) bool { return err == errNullKey.Err || b.dialect.changed(err) }, again)
 	if !ep.ReadOnly() {
 		f.writes = b.dialect.writes
 		f.learn = func() { writes = true }
@@ -60,6 +60,7 @@ func (b *backend) handle(env *sluice.Env, ep *sluice.Endpoint, use *Use, writes 
 		return nil, err
 	}
 	base.watch = b.watching(env, ep, p.verb, p.text)
+	base.watch.bound = len(p.refs) > 0 || use.Page != nil
 	switch {
 	case use.scatters(len(b.shards)):
 		return base.handleScatter(env, ep, use, p, returns)

@@ -20,7 +20,7 @@ var sqliteDialect = &dialect{
 	name: "SQLite", key: "sqlite", system: "sqlite",
 	statement: func(q *Query) *SQL { return &q.SQLite },
 	parameter: func(n int) string { return "?" + strconv.Itoa(n) },
-	same:      "IS", nullsFirst: true, collate: " COLLATE BINARY",
+	strays:    true, same: "IS", nullsFirst: true, collate: " COLLATE BINARY",
 	fault: liteFault, changed: sqlite.IsChanged, writes: never, dead: never, passing: never, mistake: liteMistake,
 	validKeys: validLiteKeys, compareKeys: compareLiteKeys,
 }
@@ -215,6 +215,8 @@ func (l *lite) ping(ctx context.Context) error {
 	r.Step()
 	return r.Err()
 }
+
+func (l *lite) crowded(int) error { return nil }
 
 func (l *lite) whyNot() error { return nil }
 

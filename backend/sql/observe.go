@@ -44,6 +44,8 @@ type watch struct {
 	operation string
 	namespace string
 	text      string
+	// bound is set where values of requests are bound to the statement.
+	bound bool
 }
 
 // call is one use of the database.
@@ -54,7 +56,7 @@ type call struct {
 }
 
 func (b *backend) watching(env *sluice.Env, ep *sluice.Endpoint, operation, text string) watch {
-	return watch{
+	return watch{bound: true,
 		dialect: b.dialect,
 		took: env.Metrics.Histogram("sluice_sql_duration_seconds", "Time from asking for a connection until the last row or the commit",
 			sluice.Label{Name: "backend", Value: b.name}, sluice.Label{Name: "endpoint", Value: ep.Name}),
@@ -79,6 +81,9 @@ func (w *watch) begin(x *sluice.Exchange) call {
 func (c *call) end(err error) error {
 	c.watch.took.Observe(c.watch.now().Sub(c.start))
 	err = c.watch.dialect.toClient(err)
+	if e, ok := err.(*sluice.Error); ok && e.Message == msgUnfit && !c.watch.bound {
+		err = &sluice.Error{Code: sluice.Internal, Err: e.Err} // no value of a request is at fault
+	}
 	c.span.End(err)
 	return err
 }

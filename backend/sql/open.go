@@ -41,8 +41,11 @@ type shard struct {
 // and no servers at all.
 func open(env *sluice.Env, w *Where) (*backend, error) {
 	b := &backend{name: env.Name, where: w, ballot: newBallot()}
+	b.dialect = w.databases()[0].servers.dialect()
+	if err := b.checkFolders(); err != nil {
+		return nil, err
+	}
 	for _, d := range w.databases() {
-		b.dialect = d.servers.dialect()
 		s, err := b.openShard(env, w, d)
 		if err != nil {
 			return nil, err
@@ -60,6 +63,20 @@ func open(env *sluice.Env, w *Where) (*backend, error) {
 		b.running.Go(func() { b.settle(env, i) })
 	}
 	return b, b.await(env)
+}
+
+// checkFolders finds what is wrong with the folders that the config names before a database is asked.
+func (b *backend) checkFolders() error {
+	var errs []error
+	if at := string(b.where.MigrationFiles); at != "" {
+		_, err := b.folder(at)
+		errs = append(errs, sluice.At("migrations", err))
+	}
+	if at := string(b.where.Seed); at != "" {
+		_, err := b.readSeed(at)
+		errs = append(errs, sluice.At("seed", err))
+	}
+	return errors.Join(errs...)
 }
 
 func (b *backend) openShard(env *sluice.Env, w *Where, d named) (*shard, error) {

@@ -263,6 +263,14 @@ func (c *pgConn) commit(w writer) (uint64, error) {
 
 func (p *pg) ping(context.Context) error { return p.cluster.Ping() }
 
+func (p *pg) crowded(nodes int) error {
+	var errs []error
+	for _, why := range p.cluster.Budget(nodes) {
+		errs = append(errs, errors.New(why))
+	}
+	return errors.Join(errs...)
+}
+
 func (p *pg) whyNot() error { return p.cluster.Err() }
 
 func (p *pg) close() error {
@@ -288,7 +296,7 @@ func pgMistake(err error) (mistake, bool) {
 	if !ok || postgres.IsGone(err) {
 		return mistake{}, false
 	}
-	m := mistake{message: e.Message, offset: e.Offset}
+	m := mistake{message: e.Message, offset: e.Offset, grammar: e.Code == "42601"}
 	if postgres.IsUnknownTable(err) {
 		m.table = cmp.Or(e.Table, tableOf(e.Message))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sluiceapi/sluice"
 )
@@ -33,9 +34,8 @@ func (b *backend) plan(ep *sluice.Endpoint, field string, q *Query) (*plan, erro
 	}
 	field += at
 	verb := s.verb()
-	if at := s.stray(); at >= 0 {
-		return nil, &sluice.FieldError{Field: field, Offset: at + 1,
-			Err: errors.New("a parameter that nothing is bound to; want a reference behind $, such as $id")}
+	if at := s.stray(); at >= 0 && b.dialect.strays {
+		return nil, strayError(field, at)
 	}
 	writes := fmt.Errorf("a GET endpoint only reads, and this %s writes; want a route with POST, PUT, PATCH or DELETE", verb)
 	if ep.ReadOnly() && slices.Contains([]string{"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"}, verb) {
@@ -50,6 +50,11 @@ func (b *backend) plan(ep *sluice.Endpoint, field string, q *Query) (*plan, erro
 		return nil, sluice.At(field, writes)
 	}
 	return p, b.checkInputs(ep, field, p)
+}
+
+func strayError(field string, at int) error {
+	return &sluice.FieldError{Field: field, Offset: at + 1,
+		Err: errors.New("a parameter that nothing is bound to; want a reference behind $, such as $id")}
 }
 
 // checkInputs refuses inputs of which no value is ever taken where it stands.
@@ -134,6 +139,10 @@ func (b *backend) misprint(field string, s *SQL, at *shard, err error) error {
 		offset = s.written(b.dialect, offset)
 	case m.table != "":
 		offset = s.find(m.table)
+	}
+	// Where "?" can be an operator it is a parameter if the grammar fails there.
+	if stray := s.stray(); stray >= 0 && m.grammar && offset >= stray && strings.TrimSpace(s.text[stray+1:max(stray+1, offset)]) == "" {
+		return strayError(field, stray)
 	}
 	if m.table != "" {
 		message += at.nearTable(m.table)

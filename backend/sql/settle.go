@@ -59,6 +59,9 @@ func (b *backend) make(ctx context.Context, env *sluice.Env, i int) error {
 	if err := await(ctx, s.reached); err != nil {
 		return err
 	}
+	if err := s.crowded(max(1, env.Nodes)); err != nil {
+		return sluice.At("pool.max", err)
+	}
 	if w.MigrationFiles != "" && (w.Migrate == "on_start" || env.Dry) {
 		if err := b.canary(ctx, s); err != nil {
 			return err
@@ -138,7 +141,11 @@ type scriptError struct {
 	script  script
 	message string
 	offset  int
+	cause   error
 }
+
+// Unwrap is what the database said: it may pass.
+func (e *scriptError) Unwrap() error { return e.cause }
 
 // Error names the place in the script.
 func (e *scriptError) Error() string {
@@ -157,7 +164,7 @@ func (s script) place(err error, read func(error) (mistake, bool)) error {
 		}
 		return errors.Join(errors.New(s.name), err)
 	}
-	return &scriptError{script: s, message: m.message, offset: m.offset}
+	return &scriptError{script: s, message: m.message, offset: m.offset, cause: err}
 }
 
 func (s script) tell() {

@@ -238,3 +238,60 @@ func TestSuiteSpans(t *testing.T) {
 		}
 	})
 }
+
+// TestSuiteOperators leaves PostgreSQL's operators as they are, which look like other databases' parameters.
+func TestSuiteOperators(t *testing.T) {
+	t.Parallel()
+	n := stores[1].setup(t, people, nil)
+	for text, want := range map[string]string{
+		`SELECT '{"a": 1}'::jsonb ? 'a' AS x`:                        `{"x":true}`,
+		`SELECT '{"a": 1}'::jsonb ? $body.key AS x`:                  `{"x":true}`,
+		`SELECT '{"a": 1}'::jsonb ?| array['a', 'b'] AS x`:           `{"x":true}`,
+		`SELECT '{"a": [1]}'::jsonb @? '$.a[*] ? (@ > 0)' AS x`:      `{"x":true}`,
+		`SELECT (ARRAY[1, 2, 3])[2:3] AS x`:                          `{"x":[2,3]}`,
+		`SELECT ('{1,2,3}'::int[])[$body.i:$body.i] AS x`:            `{"x":[2]}`,
+		`SELECT @ -5 AS x, '[1]'::jsonb @> '1' AS y, '3'::text AS z`: `{"x":5,"y":true,"z":"3"}`,
+	} {
+		h, err := n.handle("GET /x", &Use{Query: query(t, text), Returns: "one"})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		n.wants(h, `{"key": "a", "i": 2}`, want)
+	}
+}
+
+// TestSuiteKept serves an exchange that was kept, as a stored one is.
+func TestSuiteKept(t *testing.T) {
+	each(t, people, func(t *testing.T, n *node) {
+		one := n.use("GET /x", n.ask("SELECT id, email FROM users WHERE email = $body.email", "one"))
+		tx := n.use("POST /x", &Use{TX: []Step{{Query: query(t, "UPDATE users SET age = 50 WHERE email = $body.email RETURNING email"), As: "u"}}})
+		x := exchange(tenant(`"email": "ada@x"`))
+		kept, err := x.Keep(1 << 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.Reset(nil)
+		for h, want := range map[sluice.Handler]string{one: `{"id":101,"email":"ada@x"}`, tx: `{"email":"ada@x"}`} {
+			for range 2 {
+				again, err := kept.Keep(1 << 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := run(h, again); err != nil || got != want {
+					t.Errorf("answered %s, %v; want %s", got, err, want)
+				}
+			}
+		}
+	})
+}
+
+// TestSuiteOwnFaults are the server's: no value of a request is at fault.
+func TestSuiteOwnFaults(t *testing.T) {
+	t.Parallel()
+	n := stores[1].setup(t, people, nil)
+	for _, text := range []string{"SELECT 1 / (id - id) AS x FROM users", "SELECT email::int AS x FROM users"} {
+		n.fails(n.must("GET /x", n.ask(text, "many")), "", sluice.Internal, "")
+	}
+	n.fails(n.must("GET /x", n.ask("SELECT 1 / $body.n::int AS x", "one")), `{"n": 0}`, sluice.Unprocessable, msgUnfit)
+}

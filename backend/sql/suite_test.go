@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/sluicetest"
 )
 
 // people are the tables of most tests of the suite. In shards each has these rows.
@@ -403,4 +404,29 @@ func (s *shard) inUse() int {
 		return used
 	}
 	return 0
+}
+
+// TestSuiteBackend is the suite that every backend passes.
+func TestSuiteBackend(t *testing.T) {
+	t.Parallel()
+	url, _ := newDatabase(t)
+	one, _ := newDatabase(t)
+	two, _ := newDatabase(t)
+	for name, where := range map[string]string{
+		"PostgreSQL":           "sql:\n  url: " + url,
+		"PostgreSQL in shards": "sql:\n  shards:\n    a: " + one + "\n    b: " + two + "\n  shard_by:\n    hash: int8",
+	} {
+		for kind, use := range map[string]string{
+			"one":  "sql:\n  query: SELECT 'a' AS a\n  returns: one\n  shard: query.k",
+			"page": "sql:\n  query: SELECT 1 AS id\n  shard: query.k\n  page:\n    keyset: [id]",
+			"tx":   "sql:\n  shard: query.k\n  tx:\n    - query: SELECT 1 AS id\n      as: a",
+			// 100 kB, which 8 clients read at once.
+			"long": "sql:\n  shard: query.k\n  query: SELECT i AS id, lpad(i::text, 90, '0') AS text FROM generate_series(1, 1000) AS i",
+		} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				t.Parallel()
+				sluicetest.Backend(t, sluicetest.BackendCase{Kind: Kind, Where: where, Use: use, Route: "POST /e", Line: "POST /e?k=7"})
+			})
+		}
+	}
 }

@@ -16,8 +16,6 @@ const patience = 1500 * time.Millisecond
 
 // progress is how far a shard has come since the node started.
 type progress struct {
-	// reached is closed when the database has answered.
-	reached <-chan struct{}
 	// migrated is closed when its migrations are applied.
 	migrated chan struct{}
 	// settled is closed when the tables are there, or err says why they cannot be.

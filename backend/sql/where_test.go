@@ -50,6 +50,8 @@ func TestWhereMistakes(t *testing.T) {
 		{"url: u:hunter2@h/shop", "5:12: backends.b.sql.url: "},
 		{"url: hunter2", "5:12: backends.b.sql.url: it has no scheme; want sqlite:FILE"},
 		{"url: sqlite:x.db\n      migrate: later", "6:16: backends.b.sql.migrate: "},
+		{"url: postgres://u:hunter2@h/shop\n      migrations: nowhere/", "6:19: backends.b.sql.migrations: there is no folder "},
+		{"url: postgres://u:hunter2@h/shop\n      seed: nowhere/", "6:13: backends.b.sql.seed: there is no folder "},
 		{"shards:\n        a b: sqlite:a.db", "backends.b.sql.shards"},
 	} {
 		text := "sluice: 1\nbackends:\n  b:\n    sql:\n      " + strings.TrimRight(tt.where, " \n") + "\nendpoints:\n  e:\n    route: GET /e\n    sql:\n      query: SELECT 1 AS one\n      shard: query.k\n"

@@ -35,7 +35,7 @@ func open(env *sluice.Env, ep *sluice.Endpoint, c *Config) (sluice.Policy, error
 		return nil, errors.New("it is known who asks, and not told who may have what was kept; want private: true where each caller has " +
 			"answers of its own, or shared: true where all get the same")
 	}
-	p := &cache{config: c, ep: ep, now: env.Now, state: env.State, keys: newKeys(ep, c), flights: newFlights(), tasks: newTasks()}
+	p := &cache{config: c, ep: ep, now: env.Now, state: env.State, keys: newKeys(ep, c), flights: newFlights(), turns: newFlights(), tasks: newTasks(env.Log)}
 	var err error
 	if p.pool, err = openPool(env, ep, c.MaxSize); err != nil {
 		return nil, err
@@ -64,6 +64,7 @@ type cache struct {
 	pool    *pool
 	tags    *tag.Tags // nil without tags
 	flights *flights
+	turns   *flights // for when nobody can say what was purged
 	tasks   *tasks
 	series  *series
 	next    sluice.Handler
@@ -112,7 +113,10 @@ func (c *cache) Serve(x *sluice.Exchange) error {
 		if e != nil && e.sort == passed && now.UnixNano() < e.fresh {
 			return c.fetch(x, p, unkept)
 		}
-		if shows || why == unsure || joins == maxJoins {
+		if why == unsure {
+			return c.inTurn(x, p, why)
+		}
+		if shows || joins == maxJoins {
 			return c.fetch(x, p, why)
 		}
 		f, lead := c.flights.join(p.at)
@@ -228,14 +232,14 @@ func (c *cache) answer(x *sluice.Exchange, e *entry, now time.Time, from origin)
 		x.Seen.Read(v)
 	}
 	r := &x.Response
-	unchanged := e.unchanged(&x.Request.Header)
+	had := unchanged(&x.Request.Header, e.tag, e.modified)
 	for _, f := range e.fields {
-		if !unchanged || !ofContent(f.Name) {
+		if !had || !ofContent(f.Name) {
 			r.Header.AddBytes(f.Name, f.Value)
 		}
 	}
 	r.Status = 200
-	if unchanged {
+	if had {
 		r.Status = 304
 	} else {
 		r.Body.SetBytes(e.body)
@@ -274,6 +278,8 @@ func (c *cache) follow(x *sluice.Exchange, p place, why reason, f *flight) (done
 		return true, f.err
 	case released:
 		return true, c.fetch(x, p, why)
+	case unknown:
+		return true, c.inTurn(x, p, why)
 	}
 	return false, nil
 }
@@ -283,11 +289,7 @@ const maxWait = 30 * time.Second
 
 // forward has the backend asked for something that is not kept.
 func (c *cache) forward(x *sluice.Exchange, why reason) error {
-	if why == bypassed {
-		c.series.bypassed.Add(1)
-	} else {
-		c.series.misses.Add(1)
-	}
+	c.count(why)
 	if err := c.next.Serve(x); err != nil {
 		return err
 	}

@@ -2,21 +2,22 @@ package cache
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/sluiceapi/sluice"
 )
 
 // unchanged tells whether whoever asks has the answer already, by its entity tag, compared weakly, or where there is no
 // tag to compare by its time (RFC 9110, section 13.2.2).
-func (e *entry) unchanged(h *sluice.Header) bool {
+func unchanged(h *sluice.Header, tag []byte, modified time.Time) bool {
 	if h.Has("If-None-Match") {
-		return listsTag(h, e.tag)
+		return listsTag(h, tag)
 	}
-	if e.modified.IsZero() || !h.Has("If-Modified-Since") {
+	if modified.IsZero() || !h.Has("If-Modified-Since") {
 		return false
 	}
 	since, ok := timeOf(h, "If-Modified-Since")
-	return ok && !e.modified.After(since)
+	return ok && !modified.After(since)
 }
 
 // listsTag tells whether If-None-Match lists a tag.

@@ -19,6 +19,10 @@ type fill struct {
 	tags   tag.Reading
 	entry  *entry
 	vary   []string
+	// loose is set when the answer is not kept, but given to those who wait for it.
+	loose bool
+	// hidden is set when no client waits for the answer.
+	hidden bool
 }
 
 // readTime is how long the others wait for the rest of an answer that has begun. After that they ask for themselves.
@@ -26,15 +30,7 @@ const readTime = time.Second
 
 // lead asks the store, and then the backend, for all who want the answer.
 func (c *cache) lead(x *sluice.Exchange, p place, why reason, f *flight) error {
-	finished := false
-	defer func() {
-		if !finished { // a panic: nobody may wait for ever
-			f.settle(released, nil, nil)
-		}
-	}()
-	err := c.leadOn(x, p, why, f)
-	finished = true
-	return err
+	return f.during(func() error { return c.leadOn(x, p, why, f) })
 }
 
 func (c *cache) leadOn(x *sluice.Exchange, p place, why reason, f *flight) error {
@@ -97,14 +93,17 @@ func (c *cache) fetch(x *sluice.Exchange, p place, why reason) error {
 
 // fetchFor asks the backend and keeps what comes, if it can be kept.
 func (c *cache) fetchFor(x *sluice.Exchange, why reason, f *fill) error {
-	if why == bypassed {
-		c.series.bypassed.Add(1)
-	} else {
-		c.series.misses.Add(1)
+	if err := f.prepare(x); err != nil {
+		f.lease.release()
+		f.flight.settle(unknown, nil, nil)
+		if f.hidden {
+			return err
+		}
+		return c.inTurn(x, f.place, why)
 	}
-	able := f.prepare(x)
+	c.count(why)
 	var conditions []sluice.Field
-	if able && why != bypassed {
+	if why != bypassed && why != unkept {
 		conditions = takeConditions(&x.Request.Header)
 	}
 	outer := slices.Clone(x.Response.Header.Fields())
@@ -117,9 +116,27 @@ func (c *cache) fetchFor(x *sluice.Exchange, why reason, f *fill) error {
 		f.lease.release()
 		return err
 	}
-	if !able || !f.begin(x, outer) {
-		tellForward(&x.Response.Header, why, false)
-		return nil
+	stored := f.take(x, outer)
+	if len(conditions) > 0 {
+		validate(x)
+	}
+	tellForward(&x.Response.Header, why, stored)
+	return nil
+}
+
+// count counts a request that goes on to the backend.
+func (c *cache) count(why reason) {
+	if why == bypassed {
+		c.series.bypassed.Add(1)
+	} else {
+		c.series.misses.Add(1)
+	}
+}
+
+// take keeps an answer, if it can be kept, and tells whether it is. A stream is kept when it has passed.
+func (f *fill) take(x *sluice.Exchange, outer []sluice.Field) bool {
+	if !f.begin(x, outer) {
+		return false
 	}
 	body := &x.Response.Body
 	if body.Stream != nil {
@@ -127,21 +144,22 @@ func (c *cache) fetchFor(x *sluice.Exchange, why reason, f *fill) error {
 		x.OnEnd(t)
 		body.SetStream(t, body.Size)
 		f.flight.within(readTime)
-		tellForward(&x.Response.Header, why, false)
-		return nil
+		return false
 	}
 	f.entry.fill(bytes.Clone(body.Bytes), x.Seen.Reads())
+	x.Response.Header.SetBytes("ETag", f.entry.tag)
 	f.keep(x)
-	f.validate(x)
-	tellForward(&x.Response.Header, why, true)
-	return nil
+	return !f.loose
 }
 
-// validate gives the answer the tag that it was kept with, and leaves out what the client has already.
-func (f *fill) validate(x *sluice.Exchange) {
+// validate leaves out of an answer in memory what the client has already.
+func validate(x *sluice.Exchange) {
 	r := &x.Response
-	r.Header.SetBytes("ETag", f.entry.tag)
-	if !f.entry.unchanged(&x.Request.Header) {
+	if r.Status != 0 && r.Status != 200 || r.Body.Stream != nil {
+		return
+	}
+	modified, _ := timeOf(&r.Header, "Last-Modified")
+	if !unchanged(&x.Request.Header, r.Header.Value("ETag"), modified) {
 		return
 	}
 	r.Status = 304
@@ -164,11 +182,11 @@ func takeConditions(h *sluice.Header) (taken []sluice.Field) {
 	return taken
 }
 
-// prepare reads the generations of the tags, before the backend is asked. It is not able to keep anything without them.
-func (f *fill) prepare(x *sluice.Exchange) (able bool) {
+// prepare reads the generations of the tags, before the backend is asked. Without them nothing can be kept.
+func (f *fill) prepare(x *sluice.Exchange) (err error) {
 	c := f.c
-	if c.tags == nil {
-		return true
+	if c.tags == nil || f.loose {
+		return nil
 	}
 	var names []string
 	for i := range c.config.Tags {
@@ -176,18 +194,15 @@ func (f *fill) prepare(x *sluice.Exchange) (able bool) {
 			names = append(names, string(name))
 		}
 	}
-	reading, err := c.tags.Read(x.Context(), names)
-	if err != nil {
+	if f.tags, err = c.tags.Read(x.Context(), names); err != nil {
 		c.series.storeErrors.Add(1)
-		f.drop(false)
-		return false
+		return err
 	}
-	f.tags = reading
 	// What a writer made before it purged must be in what is kept now, whatever server the backend reads from.
-	for _, v := range reading.Floors {
+	for _, v := range f.tags.Floors {
 		x.Seen.SetFloor(v)
 	}
-	return true
+	return nil
 }
 
 // begin makes the entry from the head of the answer, if it can be kept; else nobody waits for it any more.
@@ -229,6 +244,10 @@ func (f *fill) drop(unkept bool) {
 // keep keeps the entry, which is complete. What must be written to the store for it is written in the background.
 func (f *fill) keep(x *sluice.Exchange) {
 	c, e := f.c, f.entry
+	if f.loose {
+		f.flight.settle(kept, e, nil)
+		return
+	}
 	f.settlePlace(x)
 	shared := c.state.Shared()
 	switch settled := tag.Settled(e.stamps); {

@@ -19,10 +19,12 @@ type flights struct {
 
 // flight is one request that asks the backend. What follows done is set before done is closed.
 type flight struct {
-	of    *flights
-	key   key
-	timer *time.Timer // guarded by of.mu
-	done  chan struct{}
+	of     *flights
+	key    key
+	before *flight     // the one that it must wait for; nil when there is none
+	begun  bool        // nobody may join it any more; guarded by of.mu
+	timer  *time.Timer // guarded by of.mu
+	done   chan struct{}
 
 	outcome outcome
 	entry   *entry
@@ -41,6 +43,8 @@ const (
 	released
 	// again: somebody else must try, because whoever asked has left, or it is known only now under what key to look.
 	again
+	// unknown: the store cannot say what was purged, so nobody may have what another asked for before them.
+	unknown
 	// failed: the backend failed, and would fail for the others.
 	failed
 )
@@ -59,6 +63,48 @@ func (a *flights) join(k key) (f *flight, lead bool) {
 	return f, true
 }
 
+// line is the flight for a key that has not begun, behind the one that is under way: whoever joins it gets what was asked
+// for after they came.
+func (a *flights) line(k key) (f *flight, lead bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	last := a.open[k]
+	if last != nil && !last.begun {
+		return last, false
+	}
+	f = &flight{of: a, key: k, before: last, done: make(chan struct{})}
+	a.open[k] = f
+	return f, true
+}
+
+// begin waits for the flight before, and lets nobody join from then on.
+func (f *flight) begin(ctx context.Context) error {
+	if f.before != nil {
+		select {
+		case <-f.before.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	f.of.mu.Lock()
+	defer f.of.mu.Unlock()
+	f.begun, f.before = true, nil
+	return nil
+}
+
+// during runs what settles the flight. After a panic nobody waits for ever.
+func (f *flight) during(run func() error) error {
+	finished := false
+	defer func() {
+		if !finished {
+			f.settle(released, nil, nil)
+		}
+	}()
+	err := run()
+	finished = true
+	return err
+}
+
 // settle ends the flight, once; what comes later is not heard. It does nothing for a nil flight.
 func (f *flight) settle(o outcome, e *entry, err error) {
 	if f == nil {
@@ -73,7 +119,9 @@ func (f *flight) settle(o outcome, e *entry, err error) {
 	if f.timer != nil {
 		f.timer.Stop()
 	}
-	delete(f.of.open, f.key)
+	if f.of.open[f.key] == f {
+		delete(f.of.open, f.key)
+	}
 	close(f.done)
 }
 

@@ -71,7 +71,7 @@ func (c *cache) refill(ctx context.Context, kept *sluice.Exchange, p place, old 
 	x.SetRequestID(kept.RequestID())
 	now := c.now()
 	x.Start, x.Deadline = now, time.Now().Add(refreshTime)
-	f := &fill{c: c, place: p}
+	f := &fill{c: c, place: p, hidden: true}
 	if c.state.Shared() {
 		there, err := c.load(ctx, p.at)
 		if err == nil && there != nil && there.fresh > old.fresh {

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 )
 
@@ -9,6 +11,7 @@ import (
 type tasks struct {
 	ctx    context.Context
 	cancel context.CancelFunc
+	log    *slog.Logger
 
 	mu      sync.Mutex // guards what follows
 	running int
@@ -19,8 +22,8 @@ type tasks struct {
 // maxTasks bounds what runs at once for one cache.
 const maxTasks = 256
 
-func newTasks() *tasks {
-	t := &tasks{}
+func newTasks(log *slog.Logger) *tasks {
+	t := &tasks{log: log}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
 }
@@ -34,12 +37,20 @@ func (t *tasks) start(f func(context.Context)) bool {
 	}
 	t.running++
 	t.all.Go(func() {
+		defer t.finish()
 		f(t.ctx)
-		t.mu.Lock()
-		t.running--
-		t.mu.Unlock()
 	})
 	return true
+}
+
+// finish notes that a task is over. A panic in one, which no server is there to catch, is only logged.
+func (t *tasks) finish() {
+	if v := recover(); v != nil {
+		t.log.Error("a background fetch has panicked", "panic", v, "stack", string(debug.Stack()))
+	}
+	t.mu.Lock()
+	t.running--
+	t.mu.Unlock()
 }
 
 // stop ends what runs and waits for it.

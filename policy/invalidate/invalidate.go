@@ -48,8 +48,8 @@ const maxTags = 16
 // Check refuses tags that are none.
 func (c *Config) Check() error {
 	var errs []error
-	if len(c.Tags) == 0 || len(c.Tags) > maxTags {
-		errs = append(errs, sluice.At("tags", fmt.Errorf("%d tags; want 1 to %d", len(c.Tags), maxTags)))
+	if len(c.Tags) > maxTags {
+		errs = append(errs, sluice.At("tags", fmt.Errorf("%d tags; want no more than %d", len(c.Tags), maxTags)))
 	}
 	for i := range c.Tags {
 		if c.Tags[i].IsZero() {

@@ -37,15 +37,13 @@ func newTold(c *Config) told {
 // seconds is a duration in whole seconds, rounded up.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-var (
-	rateLimit = []byte("RateLimit")
-)
+var rateLimit = []byte("RateLimit")
 
 // tell sets the fields of an answer. The time in them is when the next will be let through, or when the bucket is full
 // again while there is one.
 func (t *told) tell(h *sluice.Header, taken sluice.Taken) {
 	reset := taken.Reset
-	if taken.Granted == 0 {
+	if taken.Remaining == 0 {
 		reset = taken.Retry
 	}
 	switch t.headers {

@@ -17,7 +17,7 @@ import (
 	"github.com/sluiceapi/sluice"
 )
 
-// address is what a URL says. Nothing that is told of it holds the password.
+// address is what a URL says. No error tells a part of the URL, since it may be one of the password, in the wrong place.
 type address struct {
 	hosts          []string // with ports
 	user, password string
@@ -41,7 +41,7 @@ func parseAddress(text string) (a address, err error) {
 	if found && database != "" {
 		n, err := strconv.ParseUint(database, 10, 16)
 		if err != nil {
-			return a, fmt.Errorf("%q is no database; want a number after the last slash", database)
+			return a, errors.New("what stands after the slash is no database; want a number")
 		}
 		a.database = int(n)
 	}
@@ -73,7 +73,7 @@ func (a *address) addHost(text string) error {
 		host, port = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"), "6379"
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" || strings.ContainsAny(host, "/?#[] ") {
-		return fmt.Errorf("%q is no host with a port; want one such as redis.example.org:6379", text)
+		return errors.New("a host or a port is none; want one such as redis.example.org:6379, and commas between several")
 	}
 	a.hosts = append(a.hosts, net.JoinHostPort(host, port))
 	return nil

@@ -113,6 +113,10 @@ func TestWrongPassword(t *testing.T) {
 func TestFault(t *testing.T) {
 	t.Parallel()
 	const timeout = 50 * time.Millisecond
+	callers := 3000
+	if raceEnabled { // it is too slow for so many
+		callers = 300
+	}
 	for _, fault := range []struct {
 		name       string
 		harm, mend func(r *servers.Redis)
@@ -129,53 +133,60 @@ func TestFault(t *testing.T) {
 			// More callers than there are turns, and than a connection has places for. Where they had to wait for one, it
 			// would be until the connection is given up, after a second or two. The bounds are wide because the machine may
 			// be busy.
-			waits := storm(s, 3000, 2*time.Second)
-			if most := waits[len(waits)-1]; most > timeout+650*time.Millisecond {
-				t.Errorf("a caller waited %s", most)
+			waits, inVain := storm(s, callers, 2*time.Second)
+			if most := waits[len(waits)*99/100]; most > timeout+650*time.Millisecond {
+				t.Errorf("one in a hundred callers waited %s", most)
 			}
-			if most := waits[len(waits)*3/4]; most >= timeout {
-				t.Errorf("one in four callers waited %s, want that they seldom wait at all", most)
+			if inVain > len(waits)/4 {
+				t.Errorf("%d of %d callers waited in vain, want that they seldom wait at all", inVain, len(waits))
 			}
 			fault.mend(r)
 			eventually(t, "redis answers again", func() bool { return answers(s) })
-			if _, err := s.Take(context.Background(), []byte("a"), hourly(1_000_000), 1); err != nil {
-				t.Errorf("take: %v", err)
-			}
+			eventually(t, "redis gives again", func() bool {
+				_, err := s.Take(context.Background(), []byte("a"), hourly(1_000_000), 1)
+				return err == nil
+			})
 		})
 	}
 }
 
-// storm has so many callers call for a while, and returns how long each call took, sorted.
-func storm(s sluice.State, callers int, span time.Duration) []time.Duration {
+// storm has so many callers call for a while, and returns how long each call took, sorted, and how many were not answered
+// in time.
+func storm(s sluice.State, callers int, span time.Duration) (all []time.Duration, inVain int) {
 	var mu sync.Mutex
-	var all []time.Duration
 	var running sync.WaitGroup
 	const pace = 250 * time.Millisecond
 	ends := time.Now().Add(span)
 	for i := range callers {
 		running.Go(func() {
 			var waits []time.Duration
+			slow := 0
 			for call := 0; ; call++ {
 				<-time.After(pace) // or callers that fail at once leave no time for others
 				began := time.Now()
 				if began.After(ends) {
 					break
 				}
+				var err error
 				if call%2 == 0 {
-					s.Take(context.Background(), fmt.Appendf(nil, "key %d", i), hourly(1_000_000), 1)
+					_, err = s.Take(context.Background(), fmt.Appendf(nil, "key %d", i), hourly(1_000_000), 1)
 				} else {
-					s.Values(context.Background(), fmt.Sprint("key ", i))
+					_, err = s.Values(context.Background(), fmt.Sprint("key ", i))
+				}
+				if err != nil && strings.Contains(err.Error(), "in time") {
+					slow++
 				}
 				waits = append(waits, time.Since(began))
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, waits...)
+			inVain += slow
 		})
 	}
 	running.Wait()
 	slices.Sort(all)
-	return all
+	return all, inVain
 }
 
 // A Redis that comes back empty fills a bucket again, once, and the script that it has forgotten is sent again.
@@ -252,9 +263,9 @@ func TestSlow(t *testing.T) {
 	t.Parallel()
 	r := servers.StartRedis(t, servers.RedisOptions{})
 	s := open(t, redis.Config{URL: sluice.Secret("redis://" + slow(t, r.Address(), 80*time.Millisecond)), Timeout: 30 * time.Millisecond})
-	waits := storm(s, 50, time.Second)
-	if most := waits[len(waits)-1]; most > 80*time.Millisecond {
-		t.Errorf("a caller waited %s of 30 ms", most)
+	waits, _ := storm(s, 50, time.Second)
+	if most := waits[len(waits)*9/10]; most > 75*time.Millisecond { // an answer takes longer
+		t.Errorf("one in ten callers waited %s of 30 ms", most)
 	}
 	fast := open(t, redis.Config{URL: sluice.Secret("redis://" + slow(t, r.Address(), 80*time.Millisecond))})
 	eventually(t, "a slow redis answers", func() bool { return answers(fast) })
@@ -301,10 +312,11 @@ func TestMistakes(t *testing.T) {
 	for want, c := range map[string]redis.Config{
 		"url: not the address":     {URL: "http://secret@host"},
 		"url: user or password":    {URL: "redis://user:secret%@host"},
-		`url: "x" is no database`:  {URL: "redis://:secret@host/x"},
+		"url: what stands after":   {URL: "redis://:secret@host/secret"},
 		"url: a cluster has one":   {URL: "redis://:secret@a,b/1"},
-		`url: "host:99999" is no`:  {URL: "redis://:secret@host:99999"},
-		`url: "" is no host`:       {URL: "redis://:secret@"},
+		"url: a host or a port is": {URL: "redis://user:secret"},
+		"url: a host or a port":    {URL: "redis://:secret@host:99999"},
+		"url: a host or":           {URL: "redis://:secret@"},
 		"url: certificates are fo": {URL: "redis://:secret@host", CA: "ca.pem"},
 		"ca: open missing.pem":     {URL: "rediss://:secret@host", CA: "missing.pem"},
 		"cert: open missing.pem":   {URL: "rediss://:secret@host", Cert: "missing.pem", Key: "missing.pem"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,11 @@ func openWith(t testing.TB, c redis.Config, log slog.Handler, m sluice.Metrics) 
 }
 
 func suite(t *testing.T, c redis.Config) {
-	sluicetest.State(t, func(t *testing.T) sluice.State { return open(t, c) })
+	sluicetest.State(t, func(t *testing.T) sluice.State {
+		s := open(t, c)
+		eventually(t, "redis answers", func() bool { return answers(s) })
+		return s
+	})
 }
 
 func TestSuite(t *testing.T) {
@@ -87,4 +92,22 @@ func mustTake(t *testing.T, s sluice.State, key string, n int64) sluice.Taken {
 
 func hourly(size int64) sluice.Bucket {
 	return sluice.Bucket{Rate: sluice.Rate{Count: 1, Per: time.Hour}, Size: size}
+}
+
+func BenchmarkTake(b *testing.B) {
+	s := open(b, redis.Config{URL: sluice.Secret(servers.StartRedis(b, servers.RedisOptions{}).URL())})
+	limit := sluice.Bucket{Rate: sluice.Rate{Count: 1 << 30, Per: time.Second}, Size: 1 << 30}
+	for _, keys := range []int{1, 1000} {
+		b.Run("keys="+strconv.Itoa(keys), func(b *testing.B) {
+			b.SetParallelism(32)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i++ {
+					if _, err := s.Take(context.Background(), strconv.AppendInt(nil, int64(i%keys), 10), limit, 1); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
 }

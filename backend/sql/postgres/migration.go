@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"github.com/sluiceapi/sluice/backend/sql/goosefile"
 )
 
 // Migrations are the numbered .sql files of a directory, in goose's format, and what the database knows of them. Its
@@ -46,7 +48,7 @@ type Migration struct {
 type goosed struct {
 	*goose.Provider
 	pool *sql.DB
-	said said
+	said goosefile.Heard
 }
 
 // NewMigrations returns the migrations of a directory for the database that config leads to, whose server must be the
@@ -96,7 +98,7 @@ func (m *Migrations) setLockTimeout(ctx context.Context, g *goosed) error {
 		if err != nil {
 			return err
 		}
-		if hasAnnotation(string(text), "NO", "TRANSACTION") {
+		if goosefile.Says(string(text), "NO", "TRANSACTION") {
 			wait = 0
 		}
 		break
@@ -140,7 +142,7 @@ func (m *Migrations) checkDown(g *goosed, version int64) error {
 			continue
 		}
 		text, err := fs.ReadFile(m.files, s.Path)
-		if err == nil && downSection(string(text)) < 0 {
+		if err == nil && !goosefile.Says(string(text), "Down") {
 			err = fmt.Errorf("%s: there is no section \"-- +goose Down\" to take it back with; want one, and an empty one where there is nothing to undo", path.Base(s.Path))
 		}
 		return err
@@ -209,4 +211,15 @@ func (m *Migrations) open(ctx context.Context, f func(*goosed) ([]Migration, err
 		return nil, err
 	}
 	return f(g)
+}
+
+// fault is the error of a migration, with its place in the file.
+func (m *Migrations) fault(part *goose.PartialError, heard *goosefile.Heard) error {
+	var server *pgconn.PgError
+	if !errors.As(part.Err, &server) {
+		return fmt.Errorf("%s: %w", path.Base(part.Failed.Source.Path), part.Err)
+	}
+	place := heard.Place(m.files, part.Failed, func(statement string) int { return max(0, offset(statement, int(server.Position))) })
+	return &Error{Server: place, Code: server.Code, Message: server.Message, Detail: server.Detail, Hint: server.Hint, Schema: server.SchemaName,
+		Table: server.TableName, Column: server.ColumnName, Constraint: server.ConstraintName, Offset: -1}
 }

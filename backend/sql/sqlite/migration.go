@@ -12,6 +12,8 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/pressly/goose/v3"
+
+	"github.com/sluiceapi/sluice/backend/sql/goosefile"
 )
 
 // Migrations are the numbered .sql files of a directory, in goose's format, and what the database knows of them.
@@ -37,7 +39,7 @@ func (db *DB) Migrations(files fs.FS) *Migrations { return &Migrations{db: db, f
 // Up applies what is pending, in order, and returns what it applied: some, too, when one fails. The error names the
 // place in the file.
 func (m *Migrations) Up(ctx context.Context) ([]Migration, error) {
-	return m.run(ctx, func(p *goose.Provider, said *statements) ([]Migration, error) {
+	return m.run(ctx, func(p *goose.Provider, said *goosefile.Heard) ([]Migration, error) {
 		done, err := p.Up(ctx)
 		var part *goose.PartialError
 		if errors.As(err, &part) {
@@ -49,7 +51,7 @@ func (m *Migrations) Up(ctx context.Context) ([]Migration, error) {
 
 // Down takes back the last one applied, and returns it; nothing if there is none. One that does not say how is an error.
 func (m *Migrations) Down(ctx context.Context) ([]Migration, error) {
-	return m.run(ctx, func(p *goose.Provider, said *statements) ([]Migration, error) {
+	return m.run(ctx, func(p *goose.Provider, said *goosefile.Heard) ([]Migration, error) {
 		version, err := p.GetDBVersion(ctx)
 		if err != nil || version == 0 {
 			return nil, err
@@ -76,7 +78,7 @@ func (m *Migrations) checkDown(p *goose.Provider, version int64) error {
 			continue
 		}
 		text, err := fs.ReadFile(m.files, s.Path)
-		if err == nil && downSection(string(text)) < 0 {
+		if err == nil && !goosefile.Says(string(text), "Down") {
 			err = fmt.Errorf("%s: there is no section \"-- +goose Down\" to take it back with; want one, and an empty one where there is nothing to undo", path.Base(s.Path))
 		}
 		return err
@@ -86,7 +88,7 @@ func (m *Migrations) checkDown(p *goose.Provider, version int64) error {
 
 // Status returns all files in order, each with the time it was applied.
 func (m *Migrations) Status(ctx context.Context) ([]Migration, error) {
-	return m.run(ctx, func(p *goose.Provider, _ *statements) ([]Migration, error) {
+	return m.run(ctx, func(p *goose.Provider, _ *goosefile.Heard) ([]Migration, error) {
 		all, err := p.Status(ctx)
 		if err != nil {
 			return nil, err
@@ -108,7 +110,7 @@ func results(in []*goose.MigrationResult) []Migration {
 }
 
 // run opens goose on a connection of its own, under the lock, and calls f.
-func (m *Migrations) run(ctx context.Context, f func(*goose.Provider, *statements) ([]Migration, error)) (_ []Migration, err error) {
+func (m *Migrations) run(ctx context.Context, f func(*goose.Provider, *goosefile.Heard) ([]Migration, error)) (_ []Migration, err error) {
 	file := m.db.path
 	if m.db.options.ReadOnly {
 		return nil, &Error{File: m.db.name, Code: int(sqlite3.READONLY), Message: "the database was opened read only", Offset: -1}
@@ -128,7 +130,7 @@ func (m *Migrations) run(ctx context.Context, f func(*goose.Provider, *statement
 		return nil, err
 	}
 	defer pool.Close()
-	said := &statements{}
+	said := &goosefile.Heard{}
 	p, err := goose.NewProvider(goose.DialectSQLite3, pool, m.files, goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(slog.New(said)), goose.WithVerbose(true))
 	if errors.Is(err, goose.ErrNoMigrations) {
@@ -177,4 +179,22 @@ func lock(ctx context.Context, path string) (*sqlite3.Conn, error) {
 		err = context.Cause(ctx)
 	}
 	return nil, fmt.Errorf("wait for another migration: %w", err)
+}
+
+// fault is the error of a migration, with its place in the file.
+func (m *Migrations) fault(part *goose.PartialError, said *goosefile.Heard) error {
+	err := wrap(path.Base(part.Failed.Source.Path), "", part.Err, nil)
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.File = said.Place(m.files, part.Failed, func(statement string) int { return m.offset(statement, e) })
+	}
+	return err
+}
+
+// offset is where in a statement the fault lies, if SQLite says the same of it alone; else its start.
+func (m *Migrations) offset(statement string, e *Error) int {
+	_, err := m.db.Prepare(statement)
+	if alone, ok := errors.AsType[*Error](err); ok && alone.Message == e.Message {
+		return max(0, alone.Offset)
+	}
+	return 0
 }

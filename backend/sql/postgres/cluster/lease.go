@@ -116,7 +116,7 @@ func (c *Cluster) lend(s *server, deadline time.Time, readOnly bool) (*Lease, er
 		s.pool.Release(h, false)
 		return nil, nil
 	}
-	if start := s.start.Load(); start != 0 && h.Conn.start != start {
+	if start := s.start.Load(); start != 0 && h.Conn.start != 0 && h.Conn.start != start {
 		s.inFlight.Add(-1)
 		s.pool.Release(h, true)
 		c.doubt(s, generation)

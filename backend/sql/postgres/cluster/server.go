@@ -38,7 +38,7 @@ type server struct {
 // session is a connection as its server's pool has it.
 type session struct {
 	conn  *postgres.Conn
-	start uint64 // of its server
+	start uint64 // of its server; zero if it does not say
 	lease Lease
 }
 
@@ -78,8 +78,10 @@ func dial(ctx context.Context, s Server, o postgres.Options) (*session, error) {
 		return nil, err
 	}
 	n := &session{conn: conn}
-	err = conn.Ask(ctx, startSQL, func(values [][]byte) { n.start, err = strconv.ParseUint(string(values[0]), 10, 64) })
-	if err != nil {
+	err = conn.Ask(ctx, startSQL, func(values [][]byte) {
+		n.start, _ = strconv.ParseUint(string(values[0]), 10, 64) // zero where it is no number: it is not compared then
+	})
+	if err != nil && !conn.Usable() {
 		_ = conn.Close() // it is of no use, and err says why
 		return nil, err
 	}

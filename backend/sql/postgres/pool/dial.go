@@ -21,8 +21,8 @@ type failing struct {
 	timer *time.Timer
 }
 
-// down tells whether nothing is open, and nothing is being opened. mu is held.
-func (p *Pool[C]) down() bool { return p.lent == 0 && p.dialing == 0 && p.idles() == 0 }
+// down tells whether nothing is open, and nothing is being opened or closed. mu is held.
+func (p *Pool[C]) down() bool { return p.size() == 0 }
 
 // mayDial tells whether one more connection may be opened now. While attempts fail they are made one at a time. mu is
 // held.

@@ -14,11 +14,12 @@ import (
 
 // server is what connections of tests are opened to: it counts them, and can be down, or hang.
 type server struct {
-	open, most, dials, switches atomic.Int64
+	open, most, dials, dialing, switches atomic.Int64
 
 	mu   sync.Mutex
 	down error
 	hang chan struct{} // dials wait until it is closed, if it is set
+	stay chan struct{} // so does the end of connections
 }
 
 // conn is a connection of tests. Only who has it may touch it, which the race detector sees.
@@ -35,6 +36,8 @@ var errDown = errors.New("the server is down")
 
 func (s *server) dial(ctx context.Context) (*conn, error) {
 	s.dials.Add(1)
+	s.dialing.Add(1)
+	defer s.dialing.Add(-1)
 	s.mu.Lock()
 	down, hang := s.down, s.hang
 	s.mu.Unlock()
@@ -63,6 +66,12 @@ func (s *server) set(down error, hang chan struct{}) {
 func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		panic("closed twice")
+	}
+	c.server.mu.Lock()
+	stay := c.server.stay
+	c.server.mu.Unlock()
+	if stay != nil {
+		<-stay
 	}
 	c.server.open.Add(-1)
 	return nil

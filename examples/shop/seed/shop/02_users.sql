@@ -1,5 +1,5 @@
--- 50,000 users, the same on every machine.
-INSERT INTO users (id, name, email, country, created_at)
+-- 50,000 users, the same on every machine; of several shards each takes those that belong there.
+INSERT INTO users (id, name, email, country, credit_cents, created_at)
 WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 50000)
 SELECT id,
        CASE id % 10 WHEN 0 THEN 'Ada' WHEN 1 THEN 'Ben' WHEN 2 THEN 'Chi' WHEN 3 THEN 'Dua' WHEN 4 THEN 'Eli'
@@ -9,5 +9,7 @@ SELECT id,
                    WHEN 4 THEN 'Evans' WHEN 5 THEN 'Fischer' ELSE 'Garcia' END,
        'user' || id || '@example.org',
        CASE id % 6 WHEN 0 THEN 'DE' WHEN 1 THEN 'FR' WHEN 2 THEN 'ES' WHEN 3 THEN 'IT' WHEN 4 THEN 'PL' ELSE 'US' END,
-       '2026-02-' || CASE WHEN id % 28 < 9 THEN '0' ELSE '' END || (1 + id % 28) || 'T09:00:00Z'
-FROM n;
+       100000 + (id * 31) % 900000,
+       datetime('2026-02-' || CASE WHEN id % 28 < 9 THEN '0' ELSE '' END || (1 + id % 28) || ' 09:00:00')
+FROM n
+WHERE sluice_here(id);

@@ -13,5 +13,5 @@ SELECT id,
        199 + (id * 7919) % 50000,
        'EUR',
        20 + (id * 104729) % 500,
-       '2026-01-' || CASE WHEN id % 28 < 9 THEN '0' ELSE '' END || (1 + id % 28) || 'T08:00:00Z'
+       datetime('2026-01-' || CASE WHEN id % 28 < 9 THEN '0' ELSE '' END || (1 + id % 28) || ' 08:00:00')
 FROM n;
