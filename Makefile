@@ -76,6 +76,10 @@ prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one 
 prove-scatter: ## 500 generated queries over 3 shards have the answers of one database
 	go run ./prove scatter
 
+.PHONY: prove-failover
+prove-failover: ## Replicas and primaries are killed and frozen: no read fails, no write is lost or made twice
+	go run ./prove failover
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy
