@@ -51,23 +51,32 @@ func runStored(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	config, err := pgxpool.ParseConfig(*database)
-	if err != nil {
-		return err
-	}
-	config.MaxConns, config.MinConns = int32(*conns), int32(*conns)
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	pool, err := openPool(ctx, *database, *conns)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
+	return serve(ctx, *listen, newStore(pool))
+}
+
+// openPool keeps all its connections open.
+func openPool(ctx context.Context, database string, conns int) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(database)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns, config.MinConns = int32(conns), int32(conns)
+	return pgxpool.NewWithConfig(ctx, config)
+}
+
+func newStore(pool *pgxpool.Pool) http.Handler {
 	s := &store{pool: pool, kept: make(map[int64]keptBody)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/products/{id}", s.one)
 	mux.HandleFunc("GET /api/cached/{id}", s.cached)
 	mux.HandleFunc("GET /api/products", s.list)
 	mux.HandleFunc("PATCH /api/products/{id}", s.setStock)
-	return serve(ctx, *listen, mux)
+	return mux
 }
 
 const (
