@@ -88,6 +88,10 @@ bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
 	go run ./bench sqlite
 
+.PHONY: bench-postgres
+bench-postgres: ## Rows of PostgreSQL over HTTP beside pgbench and a hand-written server
+	go run ./bench postgres
+
 .PHONY: clean
 clean: ## Remove what the other targets made
 	rm -rf .cache bin
