@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -184,7 +185,24 @@ func TestCanary(t *testing.T) {
 					t.Error(err)
 				}
 			}
+			// What goes wrong on another shard is told too, and nobody waits for it.
 			files(t, dir, map[string]string{"migrations/003_c.sql": "-- +goose Up\nCREATE TABLE x (id INT);\n"})
+			onB := func(sql string) {
+				t.Helper()
+				db, err := w.openToMigrate(t.Context(), w.databases()[1], false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(db.transact(t.Context(), []script{{text: sql}}, false), db.close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			onB("CREATE TABLE x (id INT)")
+			_, err = s.start(t, where, change)
+			if err == nil || !strings.Contains(err.Error(), "migrations: shard b: ") || strings.Contains(err.Error(), "another shard") {
+				t.Errorf("%v; want the mistake of shard b", err)
+			}
+			onB("DROP TABLE x")
 			n, err := s.start(t, where, change)
 			if err != nil {
 				t.Fatal(err)

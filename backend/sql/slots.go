@@ -21,19 +21,33 @@ const slotTable = "CREATE TABLE IF NOT EXISTS sluice_slot (slot INT PRIMARY KEY,
 type ballot struct {
 	mu     sync.Mutex // guards all below
 	said   map[int]bool
+	void   bool // one of them will never say
 	agreed *slots.Map
 	voted  chan struct{} // closed and made anew at each vote
 }
 
 func newBallot() *ballot { return &ballot{said: make(map[int]bool), voted: make(chan struct{})} }
 
+// spoil says that one of the shards will hold none, for something is wrong with it.
+func (b *ballot) spoil() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.void = true
+	b.tell()
+}
+
+// tell has those that wait look again. mu is held.
+func (b *ballot) tell() {
+	close(b.voted)
+	b.voted = make(chan struct{})
+}
+
 // vote says what the i-th shard holds; held is nil for none.
 func (b *ballot) vote(i int, held *slots.Map) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.said[i] = true
-	close(b.voted)
-	b.voted = make(chan struct{})
+	b.tell()
 	switch {
 	case held == nil:
 	case b.agreed == nil:
@@ -60,8 +74,12 @@ func (b *ballot) agree(ctx context.Context, names []string) (*slots.Map, error) 
 	for {
 		b.mu.Lock()
 		var err error
-		if b.agreed == nil && len(b.said) == len(names) {
+		switch {
+		case b.agreed != nil:
+		case len(b.said) == len(names):
 			b.agreed, err = slots.Even(names)
+		case b.void:
+			err = errCanary
 		}
 		agreed, voted := b.agreed, b.voted
 		b.mu.Unlock()

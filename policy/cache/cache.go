@@ -104,8 +104,6 @@ func (c *cache) Serve(x *sluice.Exchange) error {
 			return c.answer(x, e, now, fromMemory)
 		case why == missing && p.at != p.primary:
 			why = missingVariant
-		case why == purged:
-			c.pool.drop(p.at)
 		}
 		if !get {
 			return c.forward(x, why)

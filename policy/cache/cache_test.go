@@ -298,3 +298,30 @@ func TestOrder(t *testing.T) {
 		t.Errorf("got %v, want the order refused", err)
 	}
 }
+
+// A reload empties no cache, neither the common memory nor one of an endpoint's own.
+func TestReloadKeepsAnswers(t *testing.T) {
+	t.Parallel()
+	for _, block := range []string{"1m", `{ttl: 1m, max_size: 2MB, tags: ["e:{id}"]}`} {
+		b := &backend{serve: echoes}
+		o := build.Options{Kinds: []sluice.Kind{cache.Kind, invalidate.Kind, sluicetest.HandlerKind(map[string]sluice.Handler{"h": b})}}
+		first, err := build.Make(sluicetest.Document(t, configText(block)), o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		get(t, first, "/e/1")
+		second, err := build.Make(sluicetest.Document(t, configText(block)), o, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.Retire()
+		if a := get(t, second, "/e/1"); !isHit(a) {
+			t.Errorf("%s: got %v after a reload, want a hit", block, a.Header)
+		}
+		put(t, second, "/e/1")
+		if a := get(t, second, "/e/1"); isHit(a) == (block != "1m") {
+			t.Errorf("%s: got %v after a write", block, a.Header)
+		}
+		second.Retire()
+	}
+}

@@ -37,7 +37,9 @@ import (
 // Answers are kept in the node's memory and, where `state.redis` is set, in Redis too, from where other nodes take them.
 // Tags name what an answer is made of: `invalidate` ends all answers of a tag, on every node within 100 ms, and at once
 // for whoever sends the Consistency-Token of the write. While Redis cannot be reached, answers with tags are not given
-// from the cache, because nobody could say whether they were ended: the backend is asked. Answers without tags go on.
+// from the cache, because nobody could say whether they were ended: the backend is asked, by two requests at once for
+// each answer, which the others share. Answers without tags go on. Redis may evict what it likes: what it has forgotten
+// is fetched anew. Give it a maxmemory, because whoever may ask for any query may fill it.
 //
 // An answer that is older than what its caller has seen, by the Consistency-Token of the request, is not given.
 //
