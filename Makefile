@@ -31,6 +31,10 @@ needs:
 	@test/needs.sh gcc:gcc:-race libc6-dev:/usr/include/stdlib.h:-race nginx-light:nginx:backend/http \
 		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis'
 
+.PHONY: servers
+servers:
+	@test/needs.sh 'postgresql:/usr/lib/postgresql/*/bin/postgres:what needs PostgreSQL' redis-server:redis-server:'what needs Redis'
+
 .PHONY: reference
 reference: ## Make docs/reference.md and the schema for editors anew
 	go run ./cmd/sluice reference > docs/reference.md.new && mv docs/reference.md.new docs/reference.md
@@ -45,11 +49,11 @@ fuzz-all: ## Every fuzz target, for FUZZTIME (20s)
 	test/fuzz.sh $${FUZZTIME:-20s}
 
 .PHONY: tour
-tour: ## Walk the parts of a scalable API on a running Sluice
+tour: servers ## Walk the parts of a scalable API on running servers
 	go run ./tour
 
 .PHONY: shop-postgres
-shop-postgres: ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
+shop-postgres: servers ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
 	@go run ./examples/shop
 
 .PHONY: prove-reload
