@@ -121,11 +121,7 @@ func (c *Conn) Commit(lsn bool) (uint64, error) {
 	}
 	c.out = appendVerb(c.out, commit)
 	c.sync()
-	if c.wire.after = 0; lsn {
-		c.wire.after = 1
-		c.out = appendVerb(c.out, flushed)
-		c.sync()
-	}
+	c.askLSN(lsn)
 	c.wire.commits = c.status == 'T' && !c.reads
 	c.wire.completed = true // a farewell of the server may come from behind the commit
 	if err := c.flush(); err != nil {
