@@ -98,6 +98,7 @@ func (c *Conn) Begin(readOnly bool) error {
 	if c.begun = toWrite; readOnly {
 		c.begun = toRead
 	}
+	c.until = time.Time{}
 	return nil
 }
 
