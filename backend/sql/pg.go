@@ -222,7 +222,8 @@ func (c *pgConn) release(err error) {
 	c.of.conns.Put(c)
 }
 
-// write runs w on the primary. What was not sent is sent once more; what was sent and not answered never is.
+// write runs w on the primary. What was not sent is sent once more; what was sent and not answered never is, and the
+// caller's next read finds out what became of it.
 func (p *pg) write(x *sluice.Exchange, w writer, single bool) error {
 	for again := false; ; again = true {
 		l, err := p.cluster.Write(x.Deadline)
@@ -232,7 +233,7 @@ func (p *pg) write(x *sluice.Exchange, w writer, single bool) error {
 		c := p.conn(l)
 		c.single, c.lsn = single, l.WantsLSN()
 		lsn, err := c.commit(w)
-		if err == nil {
+		if err == nil || postgres.IsUnknown(err) {
 			if v, ok := l.Committed(lsn); ok {
 				x.Seen.Advance(v)
 			}
