@@ -176,6 +176,9 @@ func (p *pg) conn(l *cluster.Lease) *pgConn {
 	return c
 }
 
+// lostField tells a caller that a write of its own is lost.
+const lostField = "Consistency-Lost"
+
 func (p *pg) read(x *sluice.Exchange, want consistency) (conn, error) {
 	w := cluster.Want{Consistency: [...]cluster.Consistency{session: cluster.Session, eventual: cluster.Eventual, strong: cluster.Strong}[want]}
 	if want != eventual {
@@ -186,7 +189,7 @@ func (p *pg) read(x *sluice.Exchange, want consistency) (conn, error) {
 		return nil, err
 	}
 	if l.Lost() {
-		x.Response.Header.Set("Consistency-Lost", "1")
+		x.Response.Header.Set(lostField, "1")
 	}
 	if v, known := l.Version(); known {
 		x.Seen.Read(v)
