@@ -288,3 +288,19 @@ func TestPing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestShownURL holds that no part of a password is shown, also where the address is wrong.
+func TestShownURL(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"postgres://u:hunter2@h1,h2:5433/shop?sslmode=require":   "postgres://h1,h2:5433/shop",
+		"postgres://u:hun?ter2@h/shop":                           "postgres://",
+		"postgres://u:hun/ter@2@h/shop?sslpassword=x":            "postgres://h/shop",
+		"postgres://u:hunter2@h/shop?application_name=a@sslpw=x": "postgres://h/shop",
+	} {
+		var u URL
+		if err := u.UnmarshalText([]byte(address)); err != nil || u.String() != want || u.GoString() != want {
+			t.Errorf("%s: %v, shown as %s; want %s", address, err, &u, want)
+		}
+	}
+}

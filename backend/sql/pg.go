@@ -58,7 +58,7 @@ func (s *Servers) servers() ([]cluster.Server, error) {
 func (w *Where) clusterOptions(servers []cluster.Server) cluster.Options {
 	return cluster.Options{
 		Servers: servers, MaxLag: w.Replicas.MaxLag, ProbeInterval: w.Replicas.ProbeInterval, TokenTTL: sluice.SeenFor,
-		Pool: cluster.Pool{Max: w.Pool.Max, MinIdle: w.Pool.MinIdle, AcquireTimeout: w.Pool.AcquireTimeout,
+		Pool: cluster.Pool{Max: w.Pool.Max, MinIdle: min(w.Pool.MinIdle, w.Pool.Max), AcquireTimeout: w.Pool.AcquireTimeout,
 			IdleTimeout: w.Pool.IdleTimeout, Lifetime: w.Pool.Lifetime},
 	}
 }
@@ -76,6 +76,10 @@ func (s *shard) openServers(env *sluice.Env, w *Where, d named) error {
 	if err != nil {
 		return s.at(err)
 	}
+	o := w.clusterOptions(servers)
+	if err := o.Check(); err != nil {
+		return err
+	}
 	s.namespace, s.reached = servers[0].Database(), make(chan struct{})
 	s.long = make(chan struct{}, max(1, w.Pool.Max/2))
 	if env.Dry {
@@ -83,7 +87,6 @@ func (s *shard) openServers(env *sluice.Env, w *Where, d named) error {
 	}
 	p := &pg{source: sourceOf(env.Name, s.name)}
 	p.conns.New = func() any { return &pgConn{of: p} }
-	o := w.clusterOptions(servers)
 	o.Conn.Canceller = &p.canceller
 	o.Source, o.Name, o.Shard, o.Log, o.Metrics, o.Now = p.source, env.Name, s.name, env.Log, env.Metrics, env.Now
 	if s.name != "" {

@@ -63,11 +63,16 @@ func (u URL) MarshalText() ([]byte, error) {
 	return nil, nil
 }
 
-// shown is the address of servers without user, password and options.
+// shown is the address of servers without user, password and options. Where a ? stands before the user's end it may be
+// the password's, and nothing is shown.
 func (u URL) shown() string {
 	_, rest, _ := strings.Cut(u.Server.Reveal(), "://")
-	rest, _, _ = strings.Cut(rest, "?")
-	return "postgres://" + rest[strings.LastIndexByte(rest, '@')+1:]
+	rest, options, _ := strings.Cut(rest, "?")
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 && strings.Contains(options, "@") {
+		return "postgres://"
+	}
+	return "postgres://" + rest[at+1:]
 }
 
 // String keeps the secret from being printed.

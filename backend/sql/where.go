@@ -141,7 +141,7 @@ func (w *Where) Check() error {
 }
 
 func (w *Where) checkPool() error {
-	if w.Pool.MinIdle > w.Pool.Max {
+	if w.Pool.MinIdle > max(w.Pool.Max, defaults.Pool.MinIdle) { // who leaves it out may want one connection
 		return sluice.At("pool.min_idle", fmt.Errorf("it is more than max, which is %d", w.Pool.Max))
 	}
 	return nil

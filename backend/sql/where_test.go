@@ -36,6 +36,7 @@ func TestWhereMistakes(t *testing.T) {
 		{"url: postgres://u:hunter2@h/shop\n      pool:\n        size: 3", "7:9: backends.b.sql.pool.size: unknown key"},
 		{"url: postgres://u:hunter2@h/shop\n      replicas:\n        max_lag: 29s", `7:18: backends.b.sql.replicas.max_lag: "29s" is above 20s; want at most 20s`},
 		{"url: postgres://u:hunter2@h/shop\n      replicas:\n        probe_interval: 1ms", "backends.b.sql.replicas.probe_interval: "},
+		{"url: postgres://u:hunter2@h,h2/shop\n      replicas:\n        max_lag: 20s\n        probe_interval: 5s", "7:18: backends.b.sql.replicas.max_lag: with it a replica may be 32s late, and callers' own writes are remembered for 30s; want a lower max_lag or probe_interval"},
 		{"url:\n        replicas: [postgres://u:hunter2@h/shop]", "backends.b.sql.url.primary: replicas alone can only be read; want primary too, or url"},
 		{"url:\n        url: postgres://u:hunter2@h/shop\n        primary: postgres://u:hunter2@h/shop", "backends.b.sql.url: the servers stand in one address or have one each; want url, or primary and replicas"},
 		{"url:\n        primary: sqlite:x.db", "backends.b.sql.url.primary: a SQLite file has no replicas; want url"},
@@ -63,4 +64,15 @@ func TestWhereMistakes(t *testing.T) {
 			t.Errorf("%s shows the password:\n%v", tt.where, err)
 		}
 	}
+}
+
+// TestOneConnection holds that who wants one connection need not say how many of it are kept.
+func TestOneConnection(t *testing.T) {
+	t.Parallel()
+	text := "sluice: 1\nbackends:\n  b:\n    sql:\n      url: postgres://u@h/shop\n      pool:\n        max: 1\nendpoints:\n  e:\n    route: GET /e\n    sql:\n      query: SELECT 1 AS one\n"
+	node, err := build.Make(sluicetest.Document(t, text), build.Options{Kinds: []sluice.Kind{sql.Kind}, Dry: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.Retire()
 }

@@ -103,7 +103,7 @@ func (o Options) Check() error {
 	case o.MaxLag < 0 || o.ProbeInterval < time.Millisecond || o.ProbeTimeout < time.Millisecond || o.WriteWait < 0:
 		return sluice.At("replicas", errors.New("a time is too short; want at least 1ms"))
 	case len(o.Servers) > 1 && late >= o.TokenTTL:
-		return sluice.At("replicas.token_ttl", fmt.Errorf("it is %v, and a replica may be %v late; want more than that, or a lower max_lag", o.TokenTTL, late))
+		return sluice.At("replicas.max_lag", fmt.Errorf("with it a replica may be %v late, and callers' own writes are remembered for %v; want a lower max_lag or probe_interval", late, o.TokenTTL))
 	}
 	return nil
 }
