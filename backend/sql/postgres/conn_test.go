@@ -90,6 +90,7 @@ func TestSevered(t *testing.T) {
 	} {
 		c := dial(t, config)
 		s := describe(t, c, tt.sql+" -- severed "+tt.name)
+		must(t, c.Prepare(t.Context(), s)) // else it may be seen to run while it is only prepared
 		c.SetReadOnly(tt.reads)
 		if tt.begin {
 			must(t, c.Begin(false))

@@ -97,7 +97,7 @@ func (c *Conn) start(s *Stmt, p *prepared, in *Input, deadline time.Time, who Co
 func (c *Conn) lead() {
 	c.first = c.first[:0]
 	if c.readOnly != c.wantReadOnly && c.status == 'I' {
-		mode := "SET default_transaction_read_only = off"
+		mode := "RESET default_transaction_read_only" // the server may be made to take no writes
 		if c.wantReadOnly {
 			mode = "SET default_transaction_read_only = on"
 		}

@@ -74,9 +74,11 @@ func (l *Lease) Release(err error) {
 	s.pool.Release(held, false)
 }
 
-// failed tells whether an error says something about the server, not about the statement.
+// failed tells whether an error says something about the server, not about the statement. A server that is the primary and
+// takes no writes by its settings, as services have it when a disk is full, is what it was.
 func (l *Lease) failed(err error) bool {
-	return gone(err) || l.write && postgres.IsReadOnly(err)
+	kept := l.Conn.Setting("in_hot_standby") == "off" && l.Conn.Setting("default_transaction_read_only") == "on"
+	return gone(err) || l.write && postgres.IsReadOnly(err) && !kept
 }
 
 // gone tells whether a server is gone: it, or the network, ended a connection, or takes none. A session that was ended
