@@ -46,7 +46,7 @@ const (
 	sessionsNodes   = 3
 	sessionsClients = 64
 	sessionCounters = 8 // of each client
-	sessionsLater   = 2 // reads after a while, for each pair
+	sessionsLater   = 3 // reads after a while, for each pair
 	sessionsPause   = 50 * time.Millisecond
 	controlEvery    = 5 // pairs of which one is read without the token
 	sessionsLimit   = 3 * time.Minute
@@ -137,32 +137,40 @@ func (t *sessionsTrial) run(ctx context.Context) error {
 		t.sessions = append(t.sessions, s)
 		clients.Go(func() { t.live(clientsCtx, s) })
 	}
-	delays := func(ms1, ms2 int) {
+	delays := func(ms1, ms2 int) error {
 		r1.Set("recovery_min_apply_delay", fmt.Sprint(ms1))
 		r2.Set("recovery_min_apply_delay", fmt.Sprint(ms2))
+		return nil
 	}
+	nothing := func() error { return nil }
 	for _, p := range []struct {
 		name  string
 		until float64 // of all pairs
-		begin func()
+		begin func() error
 	}{
-		{"no lag", 0.2, func() {}},
-		{"lag of 40 ms and 300 ms", 0.4, func() { delays(40, 300) }},
-		{"one paused", 0.5, func() { r2.Pause() }},
-		{"both paused", 0.55, func() { r1.Pause() }},
-		{"no lag again", 0.65, func() { r1.Resume(); r2.Resume(); delays(0, 0) }},
-		{"one replica killed", 0.7, func() { r2.Kill() }},
-		{"it is back", 0.75, func() { r2.Restart() }},
-		{"the primary killed", 0.8, func() { t.replace(first, r1) }},
-		{"a new replica, late", 0.9, func() { r2.Rejoin(r1, "r2"); r2.Set("recovery_min_apply_delay", "100") }},
-		{"the old primary back", 1, func() { first.Restart() }},
+		{"no lag", 0.3, nothing},
+		{"lag of 20 ms and 300 ms", 0.42, func() error { return delays(20, 300) }},
+		{"one paused", 0.48, func() error { r2.Pause(); return nil }},
+		{"both paused", 0.52, func() error { r1.Pause(); return nil }},
+		{"no lag again", 0.65, func() error { r1.Resume(); r2.Resume(); return delays(0, 0) }},
+		{"one replica killed", 0.7, func() error { r2.Kill(); return nil }},
+		{"it is back", 0.75, func() error { r2.Restart(); return nil }},
+		{"the primary replaced", 0.79, func() error { return t.replace(clientsCtx, first, r1) }},
+		{"a new replica", 0.92, func() error { r2.Rejoin(r1, "r2"); return nil }},
+		{"it is late, and the old primary back", 1, func() error {
+			first.Restart()
+			r2.Set("recovery_min_apply_delay", "100")
+			return nil
+		}},
 	} {
 		progress(p.name)
 		before, err := countReads(t.nodes)
 		if err != nil {
 			return err
 		}
-		p.begin()
+		if err := p.begin(); err != nil {
+			return err
+		}
 		if err := t.wait(clientsCtx, int64(p.until*float64(t.pairs))); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -180,10 +188,13 @@ func (t *sessionsTrial) run(ctx context.Context) error {
 }
 
 // replace kills the primary, and promotes a replica after a while.
-func (t *sessionsTrial) replace(old, next *servers.Postgres) {
+func (t *sessionsTrial) replace(ctx context.Context, old, next *servers.Postgres) error {
 	old.Kill()
-	time.Sleep(promotionDelay)
+	if !rest(ctx, promotionDelay) {
+		return ctx.Err()
+	}
 	next.Promote()
+	return nil
 }
 
 // wait waits until so many pairs were begun.
@@ -271,6 +282,8 @@ func (t *sessionsTrial) read(ctx context.Context, c *client, s *session, counter
 		case err != nil:
 		case token == "":
 			err = b.check(number)
+		case a.header.Get("Consistency-Lost") != "":
+			err = errors.New("the answer says that a write is lost")
 		default:
 			s.keep(a)
 			err = b.read(number)
@@ -383,13 +396,13 @@ sessions: %d nodes, a primary with two replicas, %d clients, each with %d counte
   without the token   %d reads at once; %d stale
   writes              %d acknowledged, %d wrong; %d refused, %d of which nobody could tell; in the end %d counters lack one or have one too many
   reads by replicas   %.0f of %.0f, %.0f %%; %d reads were refused for the moment and asked again
-  %-24s %8s %7s %8s %7s %8s %7s   %12s
+  %-37s %8s %7s %8s %7s %8s %7s   %12s
 `, sessionsNodes, sessionsClients, sessionCounters, seconds(took), own.served+own.failed, own.failed, later.served+later.failed, later.failed,
 		control.served+control.failed, control.failed, t.written.served, t.written.failed, t.declined.Load(), t.unknown.Load(), len(t.lost)+len(t.lostStrong),
 		t.reads["replica"], t.reads["replica"]+t.reads["primary"], 100*t.reads["replica"]/max(1, t.reads["replica"]+t.reads["primary"]), t.again.Load(),
 		"", "pairs", "stale", "later", "stale", "no token", "stale", "by replicas")
 	for _, p := range t.phases {
-		fmt.Printf("  %-24s %8d %7d %8d %7d %8d %7d   %10.0f %%\n", p.name, p.own.served+p.own.failed, p.own.failed, p.later.served+p.later.failed, p.later.failed,
+		fmt.Printf("  %-37s %8d %7d %8d %7d %8d %7d   %10.0f %%\n", p.name, p.own.served+p.own.failed, p.own.failed, p.later.served+p.later.failed, p.later.failed,
 			p.control.served+p.control.failed, p.control.failed, 100*p.replicas/max(1, p.replicas+p.primary))
 	}
 	fmt.Println("  reads by where they went, and why:")
