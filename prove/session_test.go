@@ -66,8 +66,8 @@ func TestCounterOf(t *testing.T) {
 func TestSessionsVerdict(t *testing.T) {
 	t.Parallel()
 	make := func() *sessionsTrial {
-		return &sessionsTrial{pairs: 100, reads: map[string]float64{"replica": 60, "primary": 40},
-			phases: []sessionsPhase{{own: counts{served: 100}, later: counts{served: 50}, control: counts{served: 9, failed: 1}}}}
+		return &sessionsTrial{pairs: 100,
+			phases: []sessionsPhase{{near: true, replicas: 60, primary: 40, own: counts{served: 100}, later: counts{served: 50}, control: counts{served: 9, failed: 1}}}}
 	}
 	if err := make().verdict(); err != nil {
 		t.Error(err)
@@ -79,7 +79,7 @@ func TestSessionsVerdict(t *testing.T) {
 		"a lost write":                 func(s *sessionsTrial) { s.lost = []string{"counter 1"} },
 		"a wrong write":                func(s *sessionsTrial) { s.written.failed = 1 },
 		"too few pairs":                func(s *sessionsTrial) { s.phases[0].own.served = 50 },
-		"most by the primary":          func(s *sessionsTrial) { s.reads["primary"] = 70 },
+		"most by the primary":          func(s *sessionsTrial) { s.phases[0].primary = 70 },
 	} {
 		s := make()
 		if spoil(s); s.verdict() == nil {

@@ -37,6 +37,7 @@ type sessionsTrial struct {
 // sessionsPhase is what was seen while something was the matter.
 type sessionsPhase struct {
 	name                string
+	near                bool // the replicas that are there are not late
 	own, later, control counts
 	replicas, primary   float64
 }
@@ -146,18 +147,19 @@ func (t *sessionsTrial) run(ctx context.Context) error {
 	for _, p := range []struct {
 		name  string
 		until float64 // of all pairs
+		near  bool
 		begin func() error
 	}{
-		{"no lag", 0.3, nothing},
-		{"lag of 20 ms and 300 ms", 0.42, func() error { return delays(20, 300) }},
-		{"one paused", 0.48, func() error { r2.Pause(); return nil }},
-		{"both paused", 0.52, func() error { r1.Pause(); return nil }},
-		{"no lag again", 0.65, func() error { r1.Resume(); r2.Resume(); return delays(0, 0) }},
-		{"one replica killed", 0.7, func() error { r2.Kill(); return nil }},
-		{"it is back", 0.75, func() error { r2.Restart(); return nil }},
-		{"the primary replaced", 0.79, func() error { return t.replace(clientsCtx, first, r1) }},
-		{"a new replica", 0.92, func() error { r2.Rejoin(r1, "r2"); return nil }},
-		{"it is late, and the old primary back", 1, func() error {
+		{"no lag", 0.3, true, nothing},
+		{"lag of 20 ms and 300 ms", 0.42, false, func() error { return delays(20, 300) }},
+		{"one paused", 0.48, false, func() error { r2.Pause(); return nil }},
+		{"both paused", 0.52, false, func() error { r1.Pause(); return nil }},
+		{"no lag again", 0.65, true, func() error { r1.Resume(); r2.Resume(); return delays(0, 0) }},
+		{"one replica killed", 0.7, true, func() error { r2.Kill(); return nil }},
+		{"it is back", 0.75, true, func() error { r2.Restart(); return nil }},
+		{"the primary replaced", 0.79, false, func() error { return t.replace(clientsCtx, first, r1) }},
+		{"a new replica", 0.92, false, func() error { r2.Rejoin(r1, "r2"); return nil }},
+		{"it is late, and the old primary back", 1, false, func() error {
 			first.Restart()
 			r2.Set("recovery_min_apply_delay", "100")
 			return nil
@@ -178,7 +180,7 @@ func (t *sessionsTrial) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.phases = append(t.phases, sessionsPhase{p.name, t.own.take(), t.later.take(), t.control.take(),
+		t.phases = append(t.phases, sessionsPhase{p.name, p.near, t.own.take(), t.later.take(), t.control.take(),
 			after["replica"] - before["replica"], after["primary"] - before["primary"]})
 		t.reads = after
 	}
@@ -367,6 +369,18 @@ func (t *sessionsTrial) total(of func(*sessionsPhase) counts) (all counts) {
 	return all
 }
 
+// near is how many reads replicas and the primary answered while no replica was late.
+func (t *sessionsTrial) near() (replicas, primary float64) {
+	for _, p := range t.phases {
+		if p.near {
+			replicas, primary = replicas+p.replicas, primary+p.primary
+		}
+	}
+	return replicas, primary
+}
+
+func share(of, rest float64) string { return fmt.Sprintf("%.0f %%", 100*of/max(1, of+rest)) }
+
 func (t *sessionsTrial) verdict() error {
 	own, later := t.total(func(p *sessionsPhase) counts { return p.own }), t.total(func(p *sessionsPhase) counts { return p.later })
 	control := t.total(func(p *sessionsPhase) counts { return p.control })
@@ -380,8 +394,8 @@ func (t *sessionsTrial) verdict() error {
 	if own.served+own.failed < t.pairs*99/100 {
 		errs = append(errs, fmt.Errorf("%d of %d pairs were made", own.served+own.failed, t.pairs))
 	}
-	if t.reads["replica"] <= t.reads["primary"] {
-		errs = append(errs, fmt.Errorf("replicas answered %.0f reads, and the primary %.0f; want most by replicas", t.reads["replica"], t.reads["primary"]))
+	if replicas, primary := t.near(); replicas <= primary {
+		errs = append(errs, fmt.Errorf("while none was late replicas answered %.0f reads, and the primary %.0f; want most by replicas", replicas, primary))
 	}
 	return errors.Join(errs...)
 }
@@ -395,15 +409,15 @@ sessions: %d nodes, a primary with two replicas, %d clients, each with %d counte
   later reads         %d with the token, on any node; %d stale, or behind what was read before
   without the token   %d reads at once; %d stale
   writes              %d acknowledged, %d wrong; %d refused, %d of which nobody could tell; in the end %d counters lack one or have one too many
-  reads by replicas   %.0f of %.0f, %.0f %%; %d reads were refused for the moment and asked again
+  reads by replicas   %s, and %s while none was late; %d reads were refused for the moment and asked again
   %-37s %8s %7s %8s %7s %8s %7s   %12s
 `, sessionsNodes, sessionsClients, sessionCounters, seconds(took), own.served+own.failed, own.failed, later.served+later.failed, later.failed,
 		control.served+control.failed, control.failed, t.written.served, t.written.failed, t.declined.Load(), t.unknown.Load(), len(t.lost)+len(t.lostStrong),
-		t.reads["replica"], t.reads["replica"]+t.reads["primary"], 100*t.reads["replica"]/max(1, t.reads["replica"]+t.reads["primary"]), t.again.Load(),
+		share(t.reads["replica"], t.reads["primary"]), share(t.near()), t.again.Load(),
 		"", "pairs", "stale", "later", "stale", "no token", "stale", "by replicas")
 	for _, p := range t.phases {
-		fmt.Printf("  %-37s %8d %7d %8d %7d %8d %7d   %10.0f %%\n", p.name, p.own.served+p.own.failed, p.own.failed, p.later.served+p.later.failed, p.later.failed,
-			p.control.served+p.control.failed, p.control.failed, 100*p.replicas/max(1, p.replicas+p.primary))
+		fmt.Printf("  %-37s %8d %7d %8d %7d %8d %7d   %12s\n", p.name, p.own.served+p.own.failed, p.own.failed, p.later.served+p.later.failed, p.later.failed,
+			p.control.served+p.control.failed, p.control.failed, share(p.replicas, p.primary))
 	}
 	fmt.Println("  reads by where they went, and why:")
 	for _, target := range []string{"replica", "primary"} {
