@@ -76,6 +76,14 @@ prove-tokens: ## No forged token is taken and no good one refused, whatever happ
 prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
 	go run ./prove freshness
 
+.PHONY: prove-scatter
+prove-scatter: ## 500 generated queries over 3 shards have the answers of one database
+	go run ./prove scatter
+
+.PHONY: prove-failover
+prove-failover: ## Replicas and primaries are killed and frozen: no read fails, no write is lost or made twice
+	go run ./prove failover
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy
@@ -83,6 +91,10 @@ bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 .PHONY: bench-sqlite
 bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
 	go run ./bench sqlite
+
+.PHONY: bench-postgres
+bench-postgres: ## Rows of PostgreSQL over HTTP beside pgbench and a hand-written server
+	go run ./bench postgres
 
 .PHONY: clean
 clean: ## Remove what the other targets made

@@ -94,14 +94,18 @@ func (b *ballot) agree(ctx context.Context, names []string) (*slots.Map, error) 
 	}
 }
 
-// openSlots reads the slot map of a shard, and writes it there at the first start.
+// openSlots reads the slot map of a shard, and writes it there at the first start. What it does to the database it does
+// alone, for another node may be filling it; it waits for other shards without that, for they wait alike.
 func (b *backend) openSlots(ctx context.Context, env *sluice.Env, i int) error {
 	if b.split == nil || b.split.by.Hash == "" || env.Dry {
 		return nil
 	}
 	s := b.shards[i]
-	held, err := s.readSlots(ctx)
-	if err != nil {
+	var held *slots.Map
+	if err := s.alone(ctx, func() (err error) {
+		held, err = s.readSlots(ctx)
+		return err
+	}); err != nil {
 		return err
 	}
 	if err := b.ballot.vote(i, held); err != nil {
@@ -117,18 +121,23 @@ func (b *backend) openSlots(ctx context.Context, env *sluice.Env, i int) error {
 	if held != nil {
 		return nil
 	}
-	if err := s.transact(ctx, []script{{text: slotTable + ";\n" + slotRows(agreed, s.name)}}, false); err != nil {
+	if err := s.alone(ctx, func() error { return s.writeSlots(ctx, agreed) }); err != nil {
 		return err
-	}
-	// Another node may have been faster, with other shards in its config.
-	if held, err = s.readSlots(ctx); err != nil {
-		return err
-	}
-	if held == nil || !sameSlots(held, agreed) {
-		return errOtherSlots
 	}
 	env.Log.Info("slots noted", "shard", s.name, "epoch", agreed.Epoch())
 	return nil
+}
+
+// writeSlots writes a slot map, unless another node has done so.
+func (s *shard) writeSlots(ctx context.Context, m *slots.Map) error {
+	if err := s.transact(ctx, []script{{text: slotTable + ";\n" + slotRows(m, s.name)}}, false); err != nil {
+		return err
+	}
+	held, err := s.readSlots(ctx)
+	if err == nil && (held == nil || !sameSlots(held, m)) {
+		return errOtherSlots // the other node's config has other shards
+	}
+	return err
 }
 
 // take makes a map the one by which keys are found.
