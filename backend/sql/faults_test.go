@@ -2,6 +2,7 @@ package sql
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -262,7 +263,11 @@ func TestStartTogether(t *testing.T) {
 			t.Parallel()
 			_, change := folders(t)
 			where := s.where(t)
-			for _, with := range []func(*Where){func(w *Where) { change(w); w.Seed = "" }, change} {
+			var schema strings.Builder
+			for i := range 20 {
+				fmt.Fprintf(&schema, "CREATE TABLE IF NOT EXISTS s%d (id INT);", i)
+			}
+			for _, with := range []func(*Where){func(w *Where) { w.Schema = schema.String() }, func(w *Where) { change(w); w.Seed = "" }, change} {
 				var wait sync.WaitGroup
 				for range 4 {
 					wait.Go(func() {
