@@ -30,6 +30,8 @@ func claims() []claim {
 		{"limits", "4 nodes and a Redis let through what one bucket would, and go on when Redis is gone", limits},
 		{"tokens", "no forged token is taken and no good one refused, while keys rotate, floods run and the issuer is away", tokens},
 		{"freshness", "no node serves an old answer later than 100 ms after a write, and its writer never; a cold key costs one query", freshness},
+		{"scatter", "500 generated queries over 3 shards have the answers of one database", scatter},
+		{"failover", "replicas and primaries are killed and frozen: no read fails, and writes go on within 5 s, none lost and none made twice", failover},
 	}
 }
 

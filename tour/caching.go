@@ -117,5 +117,5 @@ func showPurge(ctx context.Context, s *site) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("stock comes in on node 1: who sent it sees it at once, all within %s", milliseconds(time.Since(began))), nil
+	return fmt.Sprintf("stock comes in on node 1: its sender sees it at once, all in %s", milliseconds(time.Since(began))), nil
 }

@@ -105,6 +105,6 @@ func showCertificates(ctx context.Context, s *site) ([]string, error) {
 	}
 	return []string{
 		"mutual TLS: with a certificate 200, as " + known.URIs[0] + ";",
-		"without one no connection, or 401 where it is optional; a stranger's: none",
+		"without one no connection, or 401 where optional; a stranger's: none",
 	}, nil
 }

@@ -60,8 +60,8 @@ func pooling(ctx context.Context, s *site) ([]string, error) {
 		return nil, errUnlike("connections at most", peak, most)
 	}
 	return []string{
-		fmt.Sprintf("%d callers at once on %d connections, one more watches the server:", callers, most),
-		fmt.Sprintf("%d queries of 10 ms in %.2f s, all answered; %s", callers*each, took.Seconds(), w),
+		fmt.Sprintf("%d callers at once: %d queries of 10 ms, all answered in %.2f s;", callers, callers*each, took.Seconds()),
+		fmt.Sprintf("%d connections, and one that watches the server; %s", most, w),
 	}, nil
 }
 

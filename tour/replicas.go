@@ -58,7 +58,7 @@ func (s *site) showSpread(ctx context.Context, user string) (string, error) {
 	if replica == 0 || replica+primary != reads {
 		return "", errUnlike("reads on replicas and on the primary", []float64{replica, primary}, []float64{reads, 0})
 	}
-	return fmt.Sprintf("of %d reads %.0f on 2 replicas, %.0f on the primary; %s", reads, replica, primary, w), nil
+	return fmt.Sprintf("%d reads: %.0f on 2 replicas, %.0f elsewhere; %s", reads, replica, primary, w), nil
 }
 
 // credit is what the user has left, as a node says to somebody with that token.

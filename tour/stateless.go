@@ -23,8 +23,8 @@ func stateless(ctx context.Context, s *site) (lines []string, err error) {
 		return nil, err
 	}
 	return []string{
-		"3 times an order was placed, its node killed with SIGKILL, and the order",
-		fmt.Sprintf("read on the next node: all 3 were there, the slowest in %s", milliseconds(slowest)),
+		"3 times: an order placed, its node killed by SIGKILL, the order read on",
+		fmt.Sprintf("the next node: all 3 were there, the slowest in %s", milliseconds(slowest)),
 		cursor,
 	}, nil
 }

@@ -161,6 +161,8 @@ type dialect struct {
 	mistake func(error) (mistake, bool)
 	// validKeys tells whether data holds so many keys of a cursor and nothing else.
 	validKeys func(data []byte, n int) bool
+	// byBytes gives a row if texts are in the order of their bytes; "" where they are.
+	byBytes string
 	// compareKeys compares the keys of two rows, in the order of a page.
 	compareKeys func(a, b []byte, keys []Key) int
 }

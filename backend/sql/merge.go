@@ -1,44 +1,73 @@
 package sql
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
 )
 
-// checkMerge wants each column merged, and no other.
+// checkMerge wants each column merged, and no other, by what its values can bear.
 func (h *scatter) checkMerge() error {
 	var errs []error
 	for _, e := range h.use.Merge {
-		if !contains(h.columns, e.Name) {
+		if !slices.Contains(h.columns, e.Name) {
 			errs = append(errs, sluice.At("scatter.merge."+e.Name, fmt.Errorf("the query gives no such column; want one of %s", strings.Join(h.columns, ", "))))
 		}
 	}
-	for _, name := range h.columns {
-		if _, found := h.use.Merge.Value(name); !found {
+	h.merges = make([]Merge, len(h.columns))
+	for i, name := range h.columns {
+		how, found := h.use.Merge.Value(name)
+		if h.merges[i] = how; !found {
 			errs = append(errs, sluice.At("scatter.merge", fmt.Errorf("it is not told what becomes of the column %s; want sum, count, min or max for it", name)))
+			continue
 		}
+		errs = append(errs, sluice.At("scatter.merge."+name, h.checkOrder(i)))
 	}
 	return errors.Join(errs...)
 }
 
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
+// checkOrder refuses the least and greatest of values whose order is not known here.
+func (h *scatter) checkOrder(column int) error {
+	switch {
+	case !h.merges[column].orders():
+		return nil
+	case h.statement.keys[column] != merges:
+		return errors.New("the order of its values is known to its database alone; want a column of another type")
+	case !h.statement.texts[column] || h.dialect.byBytes == "" || h.says("COLLATE"):
+		return nil
 	}
-	return false
+	for _, s := range h.shards {
+		if !s.isReached() {
+			continue
+		}
+		found, err := s.query(context.Background(), h.dialect.byBytes)
+		if err != nil || len(found) > 0 {
+			return err
+		}
+		return errors.New(`the database orders texts as people do, and the shards' are merged by their bytes; want COLLATE "C" behind the column`)
+	}
+	return nil
+}
+
+// says tells whether a word stands in the statement.
+func (h *scatter) says(word string) (found bool) {
+	s, _ := h.query.of(h.dialect)
+	s.words(func(w string, _, _ int) bool {
+		found = found || strings.EqualFold(w, word)
+		return !found
+	})
+	return found
 }
 
 // gatherMerged makes one row of the one row that each shard gives.
 func gatherMerged(h *scatter, x *sluice.Exchange, parts []*part) error {
-	merged := make([]json.RawMessage, len(h.columns))
+	merged := make([]partValue, len(h.columns))
 	for _, p := range parts {
 		if p == nil {
 			continue
@@ -51,12 +80,10 @@ func gatherMerged(h *scatter, x *sluice.Exchange, parts []*part) error {
 			return err
 		}
 		for i, name := range h.columns {
-			how, _ := h.use.Merge.Value(name)
-			value, err := how.merge(merged[i], row[name])
+			err := h.merge(&merged[i], partValue{json: row[name], key: p.key(i), null: p.nulls[i]}, h.merges[i])
 			if err != nil {
 				return &sluice.Error{Code: sluice.Internal, Err: fmt.Errorf("merging the column %s: %w", name, err)}
 			}
-			merged[i] = value
 		}
 	}
 	body := append(x.Response.Body.Buffer(), '{')
@@ -65,34 +92,42 @@ func gatherMerged(h *scatter, x *sluice.Exchange, parts []*part) error {
 			body = append(body, ',')
 		}
 		body = append(sluice.AppendJSONString(body, []byte(name)), ':')
-		body = append(body, merged[i]...)
+		body = append(body, merged[i].json...)
 	}
 	setJSON(x, append(body, '}'))
 	return nil
 }
 
-// merge is what becomes of two values, of which the first may not be there yet. As in SQL, a null counts for nothing.
-func (m Merge) merge(a, b json.RawMessage) (json.RawMessage, error) {
-	null := []byte("null")
-	switch {
-	case a == nil || bytes.Equal(a, null):
-		return b, nil
-	case bytes.Equal(b, null):
-		return a, nil
-	}
-	switch m {
-	case "sum", "count":
-		return add(a, b)
-	}
-	order, err := compareJSON(a, b)
-	if err != nil {
-		return nil, err
-	}
-	if (order <= 0) == (m == "min") {
-		return a, nil
-	}
-	return b, nil
+// partValue is a value of one shard: as JSON, and as a key, which has an order.
+type partValue struct {
+	json json.RawMessage
+	key  []byte
+	null bool
 }
+
+// merge makes one value of two, of which the first may not be there yet. As in SQL, a NULL counts for nothing.
+func (h *scatter) merge(a *partValue, b partValue, how Merge) (err error) {
+	switch {
+	case a.json == nil || a.null:
+		*a = b
+	case b.null:
+	case how.orders():
+		if order := h.dialect.compareKeys(b.key, a.key, []Key{{}}); order < 0 && how == "min" || order > 0 && how == "max" {
+			*a = b
+		}
+	case isNull(a.json): // a NaN or an infinity, which JSON has not: with them the sum is none either
+	case isNull(b.json):
+		*a = b
+	default:
+		a.json, err = add(a.json, b.json)
+	}
+	return err
+}
+
+// orders tells whether it is the order of values that decides.
+func (m Merge) orders() bool { return m == "min" || m == "max" }
+
+func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 
 // number reads a number exactly: digits without the point, and how many stand behind it. One in quotes, as integers of 64
 // bits may be written, stays in quotes.
@@ -170,20 +205,4 @@ func add(a, b json.RawMessage) (json.RawMessage, error) {
 	x.digits = new(big.Int).Add(x.digits, y.digits)
 	x.quoted = x.quoted || y.quoted
 	return x.json(), nil
-}
-
-// compareJSON compares two numbers, or two texts by their bytes.
-func compareJSON(a, b json.RawMessage) (int, error) {
-	x, err := readNumber(a)
-	if err == nil {
-		if y, err := readNumber(b); err == nil {
-			scale := max(x.scale, y.scale)
-			return x.to(scale).digits.Cmp(y.to(scale).digits), nil
-		}
-	}
-	var s, t string
-	if json.Unmarshal(a, &s) != nil || json.Unmarshal(b, &t) != nil {
-		return 0, fmt.Errorf("%s and %s have no order", a, b)
-	}
-	return strings.Compare(s, t), nil
 }

@@ -20,7 +20,8 @@ var postgresDialect = &dialect{
 	statement: func(q *Query) *SQL { return &q.Postgres },
 	parameter: func(n int) string { return "$" + strconv.Itoa(n) },
 	same:      "IS NOT DISTINCT FROM", collate: ` COLLATE "C"`,
-	fault: pgFault, changed: postgres.IsChanged, writes: postgres.IsReadOnly, dead: pgDead, passing: pgPassing, mistake: pgMistake,
+	byBytes: `SELECT 1 WHERE 'B' COLLATE "default" < 'a'`,
+	fault:   pgFault, changed: postgres.IsChanged, writes: postgres.IsReadOnly, dead: pgDead, passing: pgPassing, mistake: pgMistake,
 	validKeys: postgres.ValidKeys, compareKeys: comparePGKeys,
 }
 

@@ -17,7 +17,9 @@ type scatter struct {
 	handler
 	*plan
 	use     *Scatter
+	query   *Query
 	gather  gather
+	merges  []Merge // what becomes of each column, where rows are merged
 	returns string
 	// pages are set where the answer is in pages, or ordered: then first holds the ordered statement.
 	pages     *pages
@@ -44,8 +46,10 @@ type part struct {
 	from *plan
 	in   input
 	// rows are the rows as JSON, one after the other, and ends where each ends; keys those of the rows, if they are ordered.
+	// Of a row that is merged there is a key for each column, and whether it is NULL.
 	rows, keys     []byte
 	ends, keysEnds []int
+	nulls          []bool
 	count          int64
 	err            error
 }
@@ -84,7 +88,7 @@ func (base handler) handleScatter(env *sluice.Env, ep *sluice.Endpoint, use *Use
 	if !p.readOnly {
 		return nil, sluice.At("scatter", fmt.Errorf("all shards can be asked, and this %s writes; want shard", p.verb))
 	}
-	h := &scatter{handler: base, plan: p, use: use.Scatter, returns: returns, int64Text: ep.Int64Text}
+	h := &scatter{handler: base, plan: p, use: use.Scatter, query: &use.Query, returns: returns, int64Text: ep.Int64Text}
 	s, field := use.Query.of(base.dialect)
 	if e, refused := errors.AsType[*sluice.FieldError](checkScatter(s)); refused {
 		e.Field = "query" + field
@@ -171,7 +175,7 @@ func (h *scatter) serve(x *sluice.Exchange) error {
 
 // readOn reads all that the shard gives.
 func (p *part) readOn(x *sluice.Exchange, at int, c conn) error {
-	p.rows, p.keys, p.ends, p.keysEnds, p.count = p.rows[:0], p.keys[:0], p.ends[:0], p.keysEnds[:0], 0
+	p.rows, p.keys, p.ends, p.keysEnds, p.nulls, p.count = p.rows[:0], p.keys[:0], p.ends[:0], p.keysEnds[:0], p.nulls[:0], 0
 	r, err := p.from.run(at, c, p.in)
 	if err != nil {
 		return err
@@ -191,6 +195,11 @@ func (p *part) readOn(x *sluice.Exchange, at int, c conn) error {
 			p.keys = p.h.pages.appendKeys(p.keys, r)
 			p.keysEnds = append(p.keysEnds, len(p.keys))
 		}
+		for i := range p.h.merges {
+			p.keys = r.AppendKey(p.keys, i)
+			p.keysEnds = append(p.keysEnds, len(p.keys))
+			p.nulls = append(p.nulls, r.IsNull(i))
+		}
 		if len(p.rows) > maxAnswer {
 			return errLarge
 		}
@@ -201,7 +210,7 @@ func (p *part) readOn(x *sluice.Exchange, at int, c conn) error {
 // row is the i-th row as JSON.
 func (p *part) row(i int) []byte { return cut(p.rows, p.ends, i) }
 
-// key is the keys of the i-th row.
+// key is the keys of the i-th row, or the key of the i-th column of one that is merged.
 func (p *part) key(i int) []byte { return cut(p.keys, p.keysEnds, i) }
 
 func cut(b []byte, ends []int, i int) []byte {

@@ -58,7 +58,8 @@ type Use struct {
 // Scatter says how the answers of all shards become one. Each shard answers from a state of its own.
 type Scatter struct {
 	// What becomes of the columns, where each shard gives one row and the answer is one: sum, count (a sum of counts), min
-	// or max.
+	// or max. Texts are compared by their bytes; where the database does otherwise, the statement must say so too: in
+	// PostgreSQL `min(name COLLATE "C")`.
 	Merge sluice.Map[Merge] `yaml:"merge"`
 	// The columns that order the rows of all shards, such as `[total desc, id]`; texts are ordered by their bytes. Without it,
 	// or `page`, the shards' rows stand one after the other.

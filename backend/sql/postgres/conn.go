@@ -196,6 +196,10 @@ func (c *Conn) hear() bool {
 	}
 }
 
+// Cut breaks the connection, which may be in use: the statement that runs fails, as when the network has broken. Unlike all
+// else it may be called at any time, by anyone. The holder still closes the connection.
+func (c *Conn) Cut() { _ = socket(c.net).Close() } // that it is closed already is as good
+
 // Close ends the session. What still runs there is ended by Options.Canceller.
 func (c *Conn) Close() error {
 	if c.err != nil {

@@ -216,6 +216,67 @@ func TestFrozen(t *testing.T) {
 	}
 }
 
+// TestBrokenOff holds that nobody waits for a server that stands still once another can do it: what was read is read
+// elsewhere, and of what was written nobody knows whether it is there. Where there is no other, it is waited for.
+func TestBrokenOff(t *testing.T) {
+	t.Parallel()
+	pg := servers.StartCluster(t, servers.Options{}, 1)
+	p, r := pg.Primary, pg.Replicas[0]
+	p.Exec("CREATE TABLE t (n int)")
+	pg.Sync()
+	s := open(t, func(o *Options) { o.ProbeTimeout = 300 * time.Millisecond }, pg.URL("postgres"))
+	s.states(map[*servers.Postgres]State{p: Leading, r: Following})
+	hang := func(l *Lease, err error, sql string) chan error {
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := run(l, sql)
+			l.Release(err)
+			done <- err
+		}()
+		return done
+	}
+	read := func() (*Lease, error) { return s.Read(time.Time{}, Want{}) }
+	write := func() (*Lease, error) { return s.Write(time.Time{}) }
+	l, err := read()
+	if err == nil && l.Server() != r.Address() {
+		t.Fatalf("the read went to %s", l.Server())
+	}
+	r.Freeze()
+	if err := <-hang(l, err, "SELECT count(*) FROM t"); !Retryable(err) {
+		t.Errorf("a read of a frozen replica: %v; want one that may be run again", err)
+	}
+	r.Thaw()
+	s.states(map[*servers.Postgres]State{r: Following})
+
+	l, err = write()
+	p.Freeze()
+	waiting := hang(l, err, "INSERT INTO t VALUES (1)")
+	s.states(map[*servers.Postgres]State{p: Unreachable})
+	p.Thaw()
+	if err := <-waiting; err != nil {
+		t.Errorf("a write of a primary that nobody replaced: %v", err)
+	}
+	s.states(map[*servers.Postgres]State{p: Leading, r: Following})
+
+	l, err = write()
+	p.Freeze()
+	waiting = hang(l, err, "INSERT INTO t VALUES (2)")
+	s.states(map[*servers.Postgres]State{p: Unreachable})
+	select {
+	case err := <-waiting:
+		t.Errorf("a write of a primary that nobody has replaced yet: %v", err)
+	default:
+	}
+	r.Promote()
+	if err := <-waiting; !gone(err) {
+		t.Errorf("a write of a primary that was replaced: %v; want a connection that broke", err)
+	}
+	p.Thaw()
+}
+
 // TestLastStanding holds that reads go on while the primary is away for longer than a replica may be late.
 func TestLastStanding(t *testing.T) {
 	t.Parallel()

@@ -75,6 +75,7 @@ func (l *Lease) Release(err error) {
 		l.cluster.suspect(s, l.generation, err)
 	}
 	l.Conn, l.held = nil, nil
+	held.Conn.lent.Store(unlent)
 	s.inFlight.Add(-1)
 	s.pool.Release(held, false)
 }
@@ -121,6 +122,10 @@ func (c *Cluster) lend(s *server, deadline time.Time, readOnly bool) (*Lease, er
 		s.pool.Release(h, true)
 		c.doubt(s, generation)
 		return nil, nil
+	}
+	h.Conn.lent.Store(lentToRead)
+	if !readOnly {
+		h.Conn.lent.Store(lentToWrite)
 	}
 	l := &h.Conn.lease
 	*l = Lease{Conn: h.Conn.conn, cluster: c, server: s, held: h, generation: generation, write: !readOnly}

@@ -3,11 +3,9 @@ package cluster
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync/atomic"
 	"time"
 
-	"github.com/sluiceapi/sluice/backend/sql/postgres"
 	"github.com/sluiceapi/sluice/backend/sql/postgres/pool"
 )
 
@@ -21,6 +19,7 @@ type server struct {
 	// generation grows whenever what is known of the server is forgotten, with all connections to it. It is changed
 	// with the cluster's mu held.
 	generation atomic.Uint64
+	sessions   sessions
 	// start is that of the server which the probe looks at; zero while it is not known, or does not matter.
 	start atomic.Uint64
 
@@ -35,25 +34,6 @@ type server struct {
 	several several
 }
 
-// session is a connection as its server's pool has it.
-type session struct {
-	conn  *postgres.Conn
-	start uint64 // of its server; zero if it does not say
-	lease Lease
-}
-
-// Close ends the session.
-func (s *session) Close() error { return s.conn.Close() }
-
-// Alive tells whether the connection stands.
-func (s *session) Alive() bool { return s.conn.Alive() }
-
-// Usable tells whether another may have the connection.
-func (s *session) Usable() bool { return s.conn.Usable() }
-
-// SetReadOnly sets the mode of transactions from the next on.
-func (s *session) SetReadOnly(readOnly bool) { s.conn.SetReadOnly(readOnly) }
-
 // newServer makes a server, whose pool begins to connect.
 func (c *Cluster) newServer(s Server) (*server, error) {
 	o := &c.options
@@ -63,29 +43,12 @@ func (c *Cluster) newServer(s Server) (*server, error) {
 	var err error
 	n.pool, err = pool.New(pool.Options[*session]{
 		Dial: func(ctx context.Context) (*session, error) {
-			return dial(ctx, s, o.Conn)
+			return dial(ctx, s, o.Conn, &n.sessions)
 		},
 		Max: o.Pool.Max, MinIdle: o.Pool.MinIdle, AcquireTimeout: o.Pool.AcquireTimeout,
 		IdleTimeout: o.Pool.IdleTimeout, Lifetime: o.Pool.Lifetime, Waited: waits.Observe, Now: o.Now,
 	})
 	return n, err
-}
-
-// dial opens a connection, and asks which server it leads to.
-func dial(ctx context.Context, s Server, o postgres.Options) (*session, error) {
-	conn, err := postgres.Dial(ctx, s.config, o)
-	if err != nil {
-		return nil, err
-	}
-	n := &session{conn: conn}
-	err = conn.Ask(ctx, startSQL, func(values [][]byte) {
-		n.start, _ = strconv.ParseUint(string(values[0]), 10, 64) // zero where it is no number: it is not compared then
-	})
-	if err != nil && !conn.Usable() {
-		_ = conn.Close() // it is of no use, and err says why
-		return nil, err
-	}
-	return n, nil
 }
 
 // kickNow asks for a probe without waiting for its time.

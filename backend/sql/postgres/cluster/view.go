@@ -76,6 +76,7 @@ func (c *Cluster) judge(now time.Time) {
 	c.tell(v, now)
 	c.view.Store(v)
 	close(old.next)
+	c.breakOff(v)
 	c.warmUp(v)
 }
 
