@@ -68,7 +68,7 @@ func TestDownAtStart(t *testing.T) {
 	p.Stop(servers.Fast)
 	_, change := folders(t)
 	begun := time.Now()
-	n, err := stores[1].start(t, at(p.URL("postgres")), change)
+	n, err := stores[1].begin(t, at(p.URL("postgres")), change)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,12 +91,12 @@ func TestDownAtStart(t *testing.T) {
 		t.Error("the database is said to be there")
 	}
 	p.Restart()
-	n.answers(rows, "", `{"a":2,"b":2}`)
-	n.answers(write, "", `{"count":0}`)
+	eventually(t, "ready", func() bool { _, open := n.held.state(); return open == 0 })
+	n.wants(rows, "", `{"a":2,"b":2}`) // all endpoints are there when the node is ready
+	n.wants(write, "", `{"count":0}`)
 	if ids, next := turn(t, page, ""); len(ids) != 1 || next == "" {
 		t.Errorf("the page gave %v and %q", ids, next)
 	}
-	eventually(t, "ready", func() bool { _, open := n.held.state(); return open == 0 })
 	if err := n.backend().Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -124,7 +124,7 @@ func TestShardDownAtStart(t *testing.T) {
 		return &Use{Query: query(t, "SELECT count(*) AS n FROM kv WHERE k = $body.k"), Shard: reference(t, "body.k"), Returns: "one"}
 	}
 	// At the very first start nobody knows where the slots are, so all shards are waited for.
-	n, err := stores[3].start(t, where, schema)
+	n, err := stores[3].begin(t, where, schema)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestShardDownAtStart(t *testing.T) {
 	n.answers(h, `{"k": "a"}`, `{"n":0}`)
 	// From then on only those are missed that are not there.
 	p.Stop(servers.Fast)
-	if n, err = stores[3].start(t, where, schema); err != nil {
+	if n, err = stores[3].begin(t, where, schema); err != nil {
 		t.Fatal(err)
 	}
 	if what, open := n.held.state(); open != 1 || what[0] != "backend shop, shard c" {

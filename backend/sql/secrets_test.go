@@ -27,7 +27,7 @@ func TestSecrets(t *testing.T) {
 		"postgres://eve:" + secret + "@127.0.0.1:1/postgres",
 		"postgres://eve:" + secret + "@" + p.Address() + "/nowhere",
 	} {
-		n, err := stores[1].start(t, at(url), func(w *Where) { w.Schema = "CREATE TABLE IF NOT EXISTS c (id INT)" })
+		n, err := stores[1].begin(t, at(url), func(w *Where) { w.Schema = "CREATE TABLE IF NOT EXISTS c (id INT)" })
 		if err != nil {
 			t.Fatal(err)
 		}
