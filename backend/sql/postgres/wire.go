@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -81,7 +82,7 @@ func (c *Conn) flush() error {
 		_ = c.net.SetWriteDeadline(until) // an error shows in Write
 		defer func() { _ = c.net.SetWriteDeadline(time.Time{}) }()
 	}
-	_, err := c.net.Write(c.out)
+	err := c.sender.send(c.net, c.out)
 	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
 		c.out = nil
 	}
@@ -95,6 +96,11 @@ func (c *Conn) flush() error {
 		return e
 	}
 	return nil
+}
+
+func writeAll(c net.Conn, data []byte) error {
+	_, err := c.Write(data)
+	return err
 }
 
 // receive is the next message of the server but for what it says unasked. Messages are valid until the next.
