@@ -9,4 +9,4 @@ type sender struct{}
 
 func (*sender) init(net.Conn) {}
 
-func (*sender) send(c net.Conn, data []byte) error { return writeAll(c, data) }
+func (*sender) send(c net.Conn, data []byte) (int, error) { return c.Write(data) }

@@ -42,9 +42,10 @@ func TestSend(t *testing.T) {
 			_, writeErr := far.Write([]byte{byte(i)})
 			heard <- errors.Join(err, writeErr)
 		}()
-		must(t, s.send(near, request))
+		_, err := s.send(near, request)
+		must(t, err)
 		var answer [1]byte
-		_, err := io.ReadFull(near, answer[:])
+		_, err = io.ReadFull(near, answer[:])
 		if must(t, err); answer[0] != byte(i) {
 			t.Errorf("the answer to request %d is %d", i, answer[0])
 		}
@@ -60,9 +61,10 @@ func TestSendLate(t *testing.T) {
 	s.init(near)
 	for _, in := range []time.Duration{-time.Second, 20 * time.Millisecond} {
 		must(t, near.SetReadDeadline(time.Now().Add(in)))
-		must(t, s.send(near, []byte("request")))
+		_, err := s.send(near, []byte("request"))
+		must(t, err)
 		var got [7]byte
-		_, err := io.ReadFull(far, got[:])
+		_, err = io.ReadFull(far, got[:])
 		must(t, err)
 		if _, err := near.Read(got[:]); !isTimeout(err) {
 			t.Errorf("%v: reading gives %v, want the deadline", in, err)
@@ -77,12 +79,13 @@ func TestSendBroken(t *testing.T) {
 	var s sender
 	s.init(near)
 	must(t, far.Close())
-	must(t, s.send(near, []byte("request")))
+	_, err := s.send(near, []byte("request"))
+	must(t, err)
 	if _, err := near.Read(make([]byte, 1)); err == nil {
 		t.Error("the other end is closed, and something was read")
 	}
 	must(t, near.Close())
-	if err := s.send(near, []byte("request")); !errors.Is(err, net.ErrClosed) {
+	if _, err := s.send(near, []byte("request")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want that it is closed", err)
 	}
 }

@@ -39,10 +39,10 @@ func (s *sender) init(c net.Conn) {
 }
 
 // send writes data. Where it fits the system's buffer it waits for what comes back; what ends that early, a deadline or
-// a connection that breaks, shows when it is read.
-func (s *sender) send(c net.Conn, data []byte) error {
+// a connection that breaks, shows when it is read. It tells how much was written.
+func (s *sender) send(c net.Conn, data []byte) (int, error) {
 	if s.raw == nil {
-		return writeAll(c, data)
+		return c.Write(data)
 	}
 	s.data, s.tried, s.n, s.err = data, false, 0, nil
 	// Read forgets what it knew of the socket before the first step, in which data is written, so no answer is missed.
@@ -50,13 +50,15 @@ func (s *sender) send(c net.Conn, data []byte) error {
 	s.data = nil
 	switch {
 	case !s.tried && isTimeout(err): // it is over, and that is said by who reads
-		return writeAll(c, data)
+		return c.Write(data)
 	case !s.tried:
-		return err
+		return 0, err
 	case s.n == len(data):
-		return nil
+		return s.n, nil
 	case s.err == nil || s.err == syscall.EAGAIN || s.err == syscall.EINTR:
-		return writeAll(c, data[max(0, s.n):])
+		done := max(0, s.n)
+		n, err := c.Write(data[done:])
+		return done + n, err
 	}
-	return s.err
+	return max(0, s.n), s.err
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -15,6 +14,7 @@ type wire struct {
 	// commits is set while what was sent may have been committed, and nobody has said so.
 	commits bool
 	after   int // how many Syncs come behind that which commits
+	behind  int // how many bytes of the next flush do
 	// completed is set once the statement has: an error may still come, from the commit.
 	completed bool
 }
@@ -72,7 +72,20 @@ func (c *Conn) sync() {
 	c.wire.syncs++
 }
 
-// flush writes what there is. When it fails the server has not got the last Sync, so it commits nothing of it.
+// askLSN asks how far the log is, if lsn is set, behind the Sync that commits.
+func (c *Conn) askLSN(lsn bool) {
+	if c.wire.after = 0; !lsn {
+		return
+	}
+	c.wire.after = 1
+	before := len(c.out)
+	c.out = appendVerb(c.out, flushed)
+	c.sync()
+	c.wire.behind = len(c.out) - before
+}
+
+// flush writes what there is. When it fails the server has not got the last Sync, so it commits nothing of it, unless it
+// commits at the Sync before.
 func (c *Conn) flush() error {
 	if len(c.out) > keptBuffer {
 		until := time.Now().Add(writeTimeout)
@@ -82,7 +95,9 @@ func (c *Conn) flush() error {
 		_ = c.net.SetWriteDeadline(until) // an error shows in Write
 		defer func() { _ = c.net.SetWriteDeadline(time.Time{}) }()
 	}
-	err := c.sender.send(c.net, c.out)
+	all, behind := len(c.out), c.wire.behind
+	c.wire.behind = 0
+	n, err := c.sender.send(c.net, c.out)
 	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
 		c.out = nil
 	}
@@ -91,16 +106,13 @@ func (c *Conn) flush() error {
 	}
 	if err != nil {
 		e := lost(c.name, err)
-		e.Outcome = NotSent
+		if e.Outcome = NotSent; behind > 0 && n >= all-behind {
+			e.Outcome = c.outcome()
+		}
 		c.fail(e)
 		return e
 	}
 	return nil
-}
-
-func writeAll(c net.Conn, data []byte) error {
-	_, err := c.Write(data)
-	return err
 }
 
 // receive is the next message of the server but for what it says unasked. Messages are valid until the next.
