@@ -201,6 +201,27 @@ func TestForgedKeys(t *testing.T) {
 	wantAsked(t, b, int64(len(requests))+1)
 }
 
+// What a trusted proxy passes on of its client's word is told to backends, which make links of it: nobody must get those
+// that another has asked for.
+func TestForwardedKeys(t *testing.T) {
+	t.Parallel()
+	for proxies, want := range map[string]int64{"192.0.2.0/24": 7, "198.51.100.0/24": 1} {
+		h, b := setup(t, build.Options{}, "1m", echoes, "^trusted_proxies: ["+proxies+"]")
+		for _, fields := range [][]string{
+			{}, {"x-forwarded-for: 203.0.113.1"}, {"x-forwarded-for: 203.0.113.2"},
+			{"x-forwarded-host: evil.test"}, {"X-FORWARDED-HOST: evil.test"}, {"x-forwarded-port: 1"}, {"x-forwarded-host: 1"},
+			{"forwarded: for=203.0.113.1;host=evil.test;by=a"}, {"forwarded: For=203.0.113.2; host=evil.test; by=b"},
+			{"forwarded: for=203.0.113.1;host=evil.test, for=192.0.2.7;proto=http"},
+			{"forwarded: for=203.0.113.1;proto=http, for=192.0.2.7;host=evil.test"},
+		} {
+			get(t, h, "/e/1", fields...)
+		}
+		if got := b.asked.Load(); got != want {
+			t.Errorf("%s: asked %d times, want %d", proxies, got, want)
+		}
+	}
+}
+
 func TestVariants(t *testing.T) {
 	t.Parallel()
 	h, b := setup(t, build.Options{}, "1m", func(x *sluice.Exchange) error {
