@@ -277,6 +277,22 @@ func TestWhoMayHaveIt(t *testing.T) {
 			wantAsked(t, b, c.want)
 		})
 	}
+	// Tokens need not say whose they are: then they may be of anybody.
+	t.Run("callers without a name", func(t *testing.T) {
+		t.Parallel()
+		nameless := sluice.NewPolicy("nameless", sluice.None{}, func(*sluice.Env, *sluice.Endpoint, *sluice.None) (sluice.Policy, error) {
+			return func(next sluice.Handler) sluice.Handler {
+				return sluice.HandlerFunc(func(x *sluice.Exchange) error {
+					x.Caller = sluice.Caller{Scheme: "nameless", Issuer: "test"}
+					return next.Serve(x)
+				})
+			}, nil
+		}, sluice.Authenticates())
+		h, b := setup(t, build.Options{Kinds: []sluice.Kind{nameless}}, "{ttl: 1m, private: true}", says("a"), "nameless: {}")
+		get(t, h, "/e/1")
+		wantStatus(t, get(t, h, "/e/1"), "Sluice; fwd=bypass")
+		wantAsked(t, b, 2)
+	})
 	t.Run("kept for nobody, and asked for by somebody", func(t *testing.T) {
 		t.Parallel()
 		h, b := setup(t, build.Options{}, "1m", says("a"))

@@ -60,7 +60,7 @@ type Config struct {
 	Vary []string `yaml:"vary"`
 	// What the answer is made of, for `invalidate` to end it: up to 16 tags.
 	Tags []sluice.Template `yaml:"tags"`
-	// Each caller has answers of its own.
+	// Each caller has answers of its own. For callers without a subject nothing is kept.
 	Private bool `yaml:"private"`
 	// All callers get the same answers. Say so only where that holds; what they depend on besides can stand in `key`.
 	Shared bool `yaml:"shared"`
