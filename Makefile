@@ -31,6 +31,10 @@ needs:
 	@test/needs.sh gcc:gcc:-race libc6-dev:/usr/include/stdlib.h:-race nginx-light:nginx:backend/http \
 		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis'
 
+.PHONY: servers
+servers:
+	@test/needs.sh 'postgresql:/usr/lib/postgresql/*/bin/postgres:what needs PostgreSQL' redis-server:redis-server:'what needs Redis'
+
 .PHONY: reference
 reference: ## Make docs/reference.md and the schema for editors anew
 	go run ./cmd/sluice reference > docs/reference.md.new && mv docs/reference.md.new docs/reference.md
@@ -45,11 +49,11 @@ fuzz-all: ## Every fuzz target, for FUZZTIME (20s)
 	test/fuzz.sh $${FUZZTIME:-20s}
 
 .PHONY: tour
-tour: ## Walk the parts of a scalable API on a running Sluice
+tour: servers ## Walk the parts of a scalable API on running servers
 	go run ./tour
 
 .PHONY: shop-postgres
-shop-postgres: ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
+shop-postgres: servers ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
 	@go run ./examples/shop
 
 .PHONY: prove-reload
@@ -91,6 +95,10 @@ bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 .PHONY: bench-sqlite
 bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
 	go run ./bench sqlite
+
+.PHONY: bench-postgres
+bench-postgres: ## Rows of PostgreSQL over HTTP beside pgbench and a hand-written server
+	go run ./bench postgres
 
 .PHONY: clean
 clean: ## Remove what the other targets made

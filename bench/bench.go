@@ -23,6 +23,7 @@ type bench struct {
 	serverCore int
 	loadCore   int
 	running    []*process
+	database   int               // the process of a database that is measured too; 0 without one
 	versions   map[string]string // by the name of the rival
 	leftOut    map[string]string // why, by the name of the rival
 }

@@ -52,9 +52,22 @@ func parseStat(line string) (stat, error) {
 // cpuTime returns the user and system time that a process, its threads and
 // all that descend from it have used so far.
 func cpuTime(pid int) (time.Duration, error) {
-	paths, err := filepath.Glob("/proc/[0-9]*/stat")
+	all, err := allStats()
 	if err != nil {
 		return 0, err
+	}
+	total, found := treeTime(all, pid)
+	if !found {
+		return 0, fmt.Errorf("process %d has ended", pid)
+	}
+	return total, nil
+}
+
+// allStats are those of all processes.
+func allStats() ([]stat, error) {
+	paths, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
 	}
 	all := make([]stat, 0, len(paths))
 	for _, path := range paths {
@@ -64,15 +77,21 @@ func cpuTime(pid int) (time.Duration, error) {
 		}
 		s, err := parseStat(string(line))
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		all = append(all, s)
 	}
-	total, found := treeTime(all, pid)
-	if !found {
-		return 0, fmt.Errorf("process %d has ended", pid)
+	return all, nil
+}
+
+// descendants are the processes below another.
+func descendants(all []stat, root int) (pids []int) {
+	for _, s := range all {
+		if s.parent == root {
+			pids = append(append(pids, s.pid), descendants(all, s.pid)...)
+		}
 	}
-	return total, nil
+	return pids
 }
 
 // treeTime adds up the times of a process and its descendants.

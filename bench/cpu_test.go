@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -35,6 +36,9 @@ func TestTreeTime(t *testing.T) {
 	}
 	if _, found := treeTime(all, 99); found {
 		t.Error("a process that is not there was found")
+	}
+	if got := descendants(all, 1); !slices.Equal(got, []int{10, 11, 12, 20}) {
+		t.Errorf("got %v below 1", got)
 	}
 }
 

@@ -27,8 +27,10 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy and net/http", proxy},
 		{"sqlite", "a row from SQLite as JSON, beside a server written by hand", sqlite},
+		{"postgres", "rows from PostgreSQL as JSON, beside pgbench and a server written by hand", postgres},
 		{name: serveProxy, run: runReverseProxy},
 		{name: serveProducts, run: runProducts},
+		{name: serveStored, run: runStored},
 	}
 }
 

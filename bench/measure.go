@@ -19,20 +19,28 @@ type entry struct {
 	name     string
 	process  *process
 	base     string // "http://127.0.0.1:PORT"
+	client   client // in place of a server, whose fields are empty then
 	requests int    // of all measured runs
 	best     result
 }
 
+// client is a program that asks a database by itself; it returns the CPU time
+// that it used.
+type client func(ctx context.Context, duration time.Duration) (load, time.Duration, error)
+
 // result is one measured run.
 type result struct {
 	load
-	cpu  time.Duration // of the server's processes
-	wall time.Duration
+	cpu      time.Duration // of the server's processes
+	database time.Duration // of the database's, if there is one
+	wall     time.Duration
 }
 
 // cpuPerRequest is in microseconds.
-func (r result) cpuPerRequest() float64 {
-	return float64(r.cpu.Nanoseconds()) / 1000 / float64(r.requests)
+func (r result) cpuPerRequest() float64 { return r.perRequest(r.cpu) }
+
+func (r result) perRequest(d time.Duration) float64 {
+	return float64(d.Nanoseconds()) / 1000 / float64(r.requests)
 }
 
 // busy is the share of the server's core that the server used.
@@ -64,8 +72,10 @@ func (b *bench) startAll(ctx context.Context, rivals []rival, path string) ([]*e
 func (b *bench) measure(ctx context.Context, entries []*entry, path, script string) error {
 	for range b.runs {
 		for _, e := range entries {
-			if _, err := b.wrk(ctx, warmUp, e.base+path, script); err != nil {
-				return fmt.Errorf("%s: warming up: %w", e.name, err)
+			if e.client == nil {
+				if _, err := b.wrk(ctx, warmUp, e.base+path, script); err != nil {
+					return fmt.Errorf("%s: warming up: %w", e.name, err)
+				}
 			}
 			r, err := b.measureOnce(ctx, e, path, script)
 			if err != nil {
@@ -80,20 +90,40 @@ func (b *bench) measure(ctx context.Context, entries []*entry, path, script stri
 	return nil
 }
 
-func (b *bench) measureOnce(ctx context.Context, e *entry, path, script string) (result, error) {
-	pid := e.process.cmd.Process.Pid
-	before, err := cpuTime(pid)
+func (b *bench) measureOnce(ctx context.Context, e *entry, path, script string) (r result, err error) {
+	before, err := b.cpuTimes(e)
 	if err != nil {
 		return result{}, err
 	}
 	begin := time.Now()
-	seen, err := b.wrk(ctx, b.duration, e.base+path, script)
+	var own time.Duration
+	if e.client != nil {
+		r.load, own, err = e.client(ctx, b.duration)
+	} else {
+		r.load, err = b.wrk(ctx, b.duration, e.base+path, script)
+	}
 	if err != nil {
 		return result{}, err
 	}
-	wall := time.Since(begin)
-	after, err := cpuTime(pid)
-	return result{load: seen, cpu: after - before, wall: wall}, err
+	r.wall = time.Since(begin)
+	after, err := b.cpuTimes(e)
+	r.cpu, r.database = own+after.server-before.server, after.database-before.database
+	return r, err
+}
+
+// cpuTimes are the CPU times that a server and the database have used.
+type cpuTimes struct{ server, database time.Duration }
+
+func (b *bench) cpuTimes(e *entry) (t cpuTimes, err error) {
+	if e.client == nil {
+		if t.server, err = cpuTime(e.process.cmd.Process.Pid); err != nil {
+			return t, err
+		}
+	}
+	if b.database != 0 {
+		t.database, err = cpuTime(b.database)
+	}
+	return t, err
 }
 
 // checkLog makes sure that a server that was to log each request has. It is

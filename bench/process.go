@@ -128,6 +128,11 @@ func fetch(ctx context.Context, url string) (status int, body []byte, err error)
 	if err != nil {
 		return 0, nil, err
 	}
+	return send(request)
+}
+
+// send asks on a connection of its own.
+func send(request *http.Request) (status int, body []byte, err error) {
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

@@ -37,7 +37,7 @@ func TestProducts(t *testing.T) {
 		}))
 		entries = append(entries, serveProductsFor(t, driver, mux))
 	}
-	if err := checkProducts(ctx, entries); err != nil {
+	if err := checkProducts(ctx, entries, "/api/products/"); err != nil {
 		t.Error(err)
 	}
 }
@@ -54,7 +54,7 @@ func TestCheckProductsRefuses(t *testing.T) {
 		}
 	}
 	right := serveProductsFor(t, "right", answer(200, `{"id": 1, "name": "mug"}`))
-	if err := checkProducts(t.Context(), []*entry{right, serveProductsFor(t, "same", answer(200, `{"name":"mug","id":1}`))}); err != nil {
+	if err := checkProducts(t.Context(), []*entry{right, serveProductsFor(t, "same", answer(200, `{"name":"mug","id":1}`))}, "/api/products/"); err != nil {
 		t.Error(err)
 	}
 	tests := []struct {
@@ -72,7 +72,7 @@ func TestCheckProductsRefuses(t *testing.T) {
 		})},
 	}
 	for _, test := range tests {
-		if err := checkProducts(t.Context(), []*entry{right, serveProductsFor(t, test.name, test.handler)}); err == nil {
+		if err := checkProducts(t.Context(), []*entry{right, serveProductsFor(t, test.name, test.handler)}, "/api/products/"); err == nil {
 			t.Errorf("%s: want an error", test.name)
 		}
 	}

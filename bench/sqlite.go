@@ -51,7 +51,7 @@ func sqlite(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkProducts(ctx, entries); err != nil {
+	if err := checkProducts(ctx, entries, "/api/products/"); err != nil {
 		return err
 	}
 	if err := b.measure(ctx, entries, "/", script); err != nil {
@@ -69,29 +69,40 @@ func sqlite(ctx context.Context, args []string) error {
 // checkProducts makes sure that all servers give the same answers: the same
 // fields with the same values, in whatever order, and 404 for what is not
 // there.
-func checkProducts(ctx context.Context, entries []*entry) error {
-	for _, id := range []int{1, 17, 4711, productRows, productRows + 1} {
-		var want any
-		for i, e := range entries {
-			status, body, err := fetch(ctx, fmt.Sprintf("%s/api/products/%d", e.base, id))
-			if err != nil {
-				return fmt.Errorf("%s: %w", e.name, err)
-			}
-			if id > productRows {
-				if status != 404 {
-					return fmt.Errorf("%s: product %d is not there, yet it answered %d %s", e.name, id, status, body)
-				}
-				continue
-			}
-			got, err := parseJSON(body)
-			if status != 200 || err != nil {
-				return fmt.Errorf("%s: product %d: %d %s", e.name, id, status, body)
-			}
-			if i == 0 {
-				want = got
-			} else if !reflect.DeepEqual(got, want) {
-				return fmt.Errorf("product %d: %s answers %s, but %s has %v", id, e.name, body, entries[0].name, want)
-			}
+func checkProducts(ctx context.Context, entries []*entry, path string) error {
+	for _, id := range []int{1, 17, 4711, productRows} {
+		if err := checkAlike(ctx, entries, fmt.Sprint(path, id)); err != nil {
+			return err
+		}
+	}
+	for _, e := range entries {
+		status, body, err := fetch(ctx, fmt.Sprint(e.base, path, productRows+1))
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		if status != 404 {
+			return fmt.Errorf("%s: product %d is not there, yet it answered %d %s", e.name, productRows+1, status, body)
+		}
+	}
+	return nil
+}
+
+// checkAlike makes sure that all servers give the same JSON.
+func checkAlike(ctx context.Context, entries []*entry, path string) error {
+	var want any
+	for i, e := range entries {
+		status, body, err := fetch(ctx, e.base+path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		got, err := parseJSON(body)
+		if status != 200 || err != nil {
+			return fmt.Errorf("%s: %s: %d %s", e.name, path, status, body)
+		}
+		if i == 0 {
+			want = got
+		} else if !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("%s: %s answers %s, but %s has %v", path, e.name, body, entries[0].name, want)
 		}
 	}
 	return nil

@@ -38,11 +38,19 @@ func (t *table) writeTo(w io.Writer) {
 	}
 }
 
-// results makes a table of what was measured.
+// results makes a table of what was measured. The database has a column if
+// there is one.
 func results(title string, entries []*entry) *table {
-	t := &table{header: []string{title, "CPU us/request", "requests/s", "p50", "p99", "core busy", "errors"}}
+	database := false
 	for _, e := range entries {
-		t.rows = append(t.rows, []string{
+		database = database || e.best.database > 0
+	}
+	t := &table{header: []string{title, "CPU us/request", "requests/s", "p50", "p99", "core busy", "errors"}}
+	if database {
+		t.header = slices.Insert(t.header, 2, "database us/request")
+	}
+	for _, e := range entries {
+		row := []string{
 			e.name,
 			fmt.Sprintf("%.1f", e.best.cpuPerRequest()),
 			fmt.Sprintf("%.0f", e.best.perSecond),
@@ -50,7 +58,11 @@ func results(title string, entries []*entry) *table {
 			milliseconds(e.best.p99),
 			fmt.Sprintf("%.0f %%", 100*e.best.busy()),
 			fmt.Sprint(e.best.errors),
-		})
+		}
+		if database {
+			row = slices.Insert(row, 2, fmt.Sprintf("%.1f", e.best.perRequest(e.best.database)))
+		}
+		t.rows = append(t.rows, row)
 	}
 	return t
 }

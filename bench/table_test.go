@@ -29,6 +29,21 @@ nginx                       5.0        50000   0.64 ms   12.00 ms        25 %   
 	}
 }
 
+func TestResultsOfDatabase(t *testing.T) {
+	t.Parallel()
+	entries := measuredEntries()
+	entries[0].best.database = 8 * time.Second
+	var got strings.Builder
+	results("a row", entries).writeTo(&got)
+	want := `a row    CPU us/request   database us/request   requests/s       p50        p99   core busy   errors
+sluice             10.0                  20.0       100000   0.64 ms   12.00 ms       100 %        0
+nginx               5.0                   0.0        50000   0.64 ms   12.00 ms        25 %        0
+`
+	if got.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.String(), want)
+	}
+}
+
 func TestWriteRatios(t *testing.T) {
 	t.Parallel()
 	var got strings.Builder

@@ -102,7 +102,7 @@ func (g *Tags) find(name string) *Tag {
 	if t := g.tags[name]; t != nil {
 		return t
 	}
-	return &Tag{name: name, gone: true}
+	return &Tag{of: g, name: name, gone: true}
 }
 
 // drop makes the generations of tags unknown.

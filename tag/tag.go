@@ -55,6 +55,7 @@ type Tags struct {
 
 // Tag is one tag, as a node knows it.
 type Tag struct {
+	of      *Tags
 	name    string
 	present atomic.Pointer[generation] // nil when it is unknown
 	used    atomic.Int64               // when it was last asked for, on clock, roughly
@@ -149,6 +150,9 @@ func (g *Tags) compare(stamps []Stamp, clock int64) Verdict {
 	era := g.era.Load()
 	for i := range stamps {
 		s := &stamps[i]
+		if s.tag.of != g {
+			return Purged // what it knew when it was closed says nothing
+		}
 		now := s.tag.present.Load()
 		if now == nil || now.era != era || clock-now.loaded > int64(reload) {
 			return Unknown

@@ -299,6 +299,23 @@ func TestIdleTagsAreForgotten(t *testing.T) {
 	}
 }
 
+// What was kept outlives tags that nobody uses for a while; tags that are opened anew do not go by what those knew.
+func TestStampsOfClosedTags(t *testing.T) {
+	t.Parallel()
+	s := memory.New(time.Now)
+	a, b := node(t, s), node(t, s)
+	stamps := stamped(t, a, "x")
+	if v := a.Confirm(ctx, stamps, 0); v != Current {
+		t.Fatal(v)
+	}
+	if v := b.Judge(stamps, 0, time.Now()); v != Purged {
+		t.Errorf("%v without asking", v)
+	}
+	if v := b.Confirm(ctx, stamps, 0); v != Purged {
+		t.Errorf("%v", v)
+	}
+}
+
 // Nodes that keep, purge and check at once, with notices that are lost: what was made before a purge is current nowhere
 // for who has seen the purge, and what was made after the last one is current in the end.
 func TestManyAtOnce(t *testing.T) {

@@ -31,6 +31,10 @@ type answer struct {
 }
 
 func ask(ctx context.Context, q question) (a answer, err error) {
+	return askWith(ctx, http.DefaultClient, q)
+}
+
+func askWith(ctx context.Context, client *http.Client, q question) (a answer, err error) {
 	r, err := http.NewRequestWithContext(ctx, q.method, q.url, strings.NewReader(q.body))
 	if err != nil {
 		return a, err
@@ -38,8 +42,9 @@ func ask(ctx context.Context, q question) (a answer, err error) {
 	for i := 0; i+1 < len(q.fields); i += 2 {
 		r.Header.Set(q.fields[i], q.fields[i+1])
 	}
+	r.Host = r.Header.Get("Host") // of the URL where there is none
 	began := time.Now()
-	response, err := http.DefaultClient.Do(r)
+	response, err := client.Do(r)
 	if err != nil {
 		return a, err
 	}

@@ -26,16 +26,16 @@ func gateway(ctx context.Context, s *site) (lines []string, err error) {
 const asked = 500
 
 func showRoutes(ctx context.Context, s *site) (string, error) {
-	for _, path := range []string{"/", "/api/products", "/api/products/7", "/user/42", "/user/42/orders", "/api/data"} {
+	for _, path := range []string{"/", "/api/products", "/api/products/7", "/user/42", "/user/42/orders", "/api/sales"} {
 		if _, err := wanted(ctx, 200, get(s.shop.http+path)); err != nil {
 			return "", err
 		}
 	}
-	w, err := measure(ctx, asked, func(i int) question { return get(fmt.Sprint(s.shop.http, "/api/products/", i+1)) })
+	w, err := measure(ctx, asked, func(i int) question { return get(fmt.Sprint(s.shop.http, "/user/", i+1)) })
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("6 routes answer; a product from SQL: %s", w), nil
+	return fmt.Sprintf("6 routes answer; a user from SQL: %s", w), nil
 }
 
 func showPreflight(ctx context.Context, s *site) (string, error) {
@@ -97,7 +97,7 @@ func showService(ctx context.Context, s *site) (string, error) {
 		return "", err
 	}
 	defer service.close()
-	n, err := s.start(ctx, "examples/gateway/sluice.yaml", "LEGACY_URL="+service.url, "GATEWAY_HTTP=127.0.0.1:0", "GATEWAY_ADMIN=127.0.0.1:0")
+	n, err := s.start(ctx, []string{"examples/gateway/sluice.yaml"}, "LEGACY_URL="+service.url, "GATEWAY_HTTP=127.0.0.1:0", "GATEWAY_ADMIN=127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 // Program tour walks the thirteen parts of a scalable API on a running Sluice and prints, for each part that is there,
-// evidence that it has measured just now. It builds Sluice, serves the examples from a temporary folder on free
-// loopback ports, takes down all it set up when it ends, and fails when a part does not do what it claims.
+// evidence that it has measured just now. It builds Sluice, starts PostgreSQL with shards and replicas, and Redis, serves
+// the examples on them from temporary folders and free loopback ports, takes down all it set up when it ends, and fails
+// when a part does not do what it claims.
 package main
 
 import (
@@ -10,24 +11,26 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+
+	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
 // parts are the thirteen, in their order. A part that is added has a file of its own, and its function here.
 func parts() []part {
 	return []part{
-		{name: "stateless nodes"},
+		{name: "stateless nodes", show: stateless},
 		{name: "nodes behind a balancer"},
-		{name: "caching with Redis"},
+		{name: "caching with Redis", show: caching},
 		{name: "the gateway", show: gateway},
 		{name: "gRPC between services"},
-		{name: "read replicas"},
-		{name: "sharding"},
-		{name: "connection pooling"},
+		{name: "read replicas", show: replicas},
+		{name: "sharding", show: sharding},
+		{name: "connection pooling", show: pooling},
 		{name: "message queues"},
 		{name: "OpenTelemetry", show: traces},
 		{name: "Prometheus, Grafana", show: metrics},
-		{name: "rate limits"},
-		{name: "JWT and mutual TLS"},
+		{name: "rate limits", show: limits},
+		{name: "JWT and mutual TLS", show: identity},
 	}
 }
 
@@ -48,10 +51,12 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	s, err := newSite(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	return walk(ctx, s, parts(), os.Stdout)
+	return servers.Within(os.Stderr, func(o servers.Owner) error {
+		s, err := newSite(ctx, o)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		return walk(ctx, s, parts(), os.Stdout)
+	})
 }

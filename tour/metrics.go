@@ -66,6 +66,20 @@ func counted(before, after series, good, bad int) error {
 // series are values by name and labels, as they stand in Prometheus' text.
 type series map[string]float64
 
+// sum adds up the series of a name that have all these labels, given as they stand in the text.
+func (s series) sum(name string, labels ...string) (total float64) {
+	for at, value := range s {
+		inside, found := strings.CutPrefix(at, name+"{")
+		if !found {
+			continue
+		}
+		if !slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(inside, l) }) {
+			total += value
+		}
+	}
+	return total
+}
+
 func scrape(ctx context.Context, n *node) (series, error) {
 	a, err := wanted(ctx, 200, get(n.admin+"/metrics", "Accept", "text/plain"))
 	if err != nil {

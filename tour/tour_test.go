@@ -72,6 +72,19 @@ func TestParseSeries(t *testing.T) {
 	}
 }
 
+func TestSum(t *testing.T) {
+	t.Parallel()
+	all, err := parseSeries("a{b=\"c\",d=\"e\"} 3\na{b=\"c\",d=\"f\"} 4\nab{b=\"c\"} 5\na{b=\"x\"} 6\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for labels, want := range map[string]float64{`b="c"`: 7, `b="c" d="f"`: 4, `b="y"`: 0, "": 13} {
+		if got := all.sum("a", strings.Fields(labels)...); got != want {
+			t.Errorf("%s: %v, want %v", labels, got, want)
+		}
+	}
+}
+
 func TestHistogram(t *testing.T) {
 	t.Parallel()
 	h := histogramOf(series{

@@ -15,7 +15,7 @@ func traces(ctx context.Context, s *site) ([]string, error) {
 	var id [24]byte
 	rand.Read(id[:]) // it never fails
 	trace, parent := hex.EncodeToString(id[:16]), hex.EncodeToString(id[16:])
-	if _, err := wanted(ctx, 200, get(s.shop.http+"/api/products/7", "Traceparent", "00-"+trace+"-"+parent+"-01")); err != nil {
+	if _, err := wanted(ctx, 200, get(s.shop.http+"/user/42", "Traceparent", "00-"+trace+"-"+parent+"-01")); err != nil {
 		return nil, err
 	}
 	began := time.Now()
@@ -33,7 +33,7 @@ func traces(ctx context.Context, s *site) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if want := "GET /api/products/{id}"; server.name != want {
+	if want := "GET /user/{id}"; server.name != want {
 		return nil, errUnlike("the name of the shop's span", server.name, want)
 	}
 	return []string{

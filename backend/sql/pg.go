@@ -85,7 +85,10 @@ func (s *shard) openServers(env *sluice.Env, w *Where, d named) error {
 	p.conns.New = func() any { return &pgConn{of: p} }
 	o := w.clusterOptions(servers)
 	o.Conn.Canceller = &p.canceller
-	o.Source, o.Name, o.Log, o.Metrics, o.Now = p.source, env.Name, env.Log, env.Metrics, env.Now
+	o.Source, o.Name, o.Shard, o.Log, o.Metrics, o.Now = p.source, env.Name, s.name, env.Log, env.Metrics, env.Now
+	if s.name != "" {
+		o.Log = env.Log.With("shard", s.name)
+	}
 	if p.cluster, err = cluster.Open(o); err != nil {
 		return s.at(err)
 	}

@@ -32,7 +32,12 @@ func (b *backoff) wait(ctx context.Context) bool {
 // settle makes the tables of a shard as soon as it is reached. Only a mistake ends it, or the backend's end.
 func (b *backend) settle(env *sluice.Env, i int) {
 	s := b.shards[i]
-	defer close(s.settled)
+	defer func() {
+		if s.err != nil {
+			b.ballot.spoil()
+		}
+		close(s.settled)
+	}()
 	for again := newBackoff(); ; {
 		s.err = b.make(b.ctx, env, i)
 		switch {
@@ -90,8 +95,8 @@ func (b *backend) make(ctx context.Context, env *sluice.Env, i int) error {
 	})
 }
 
-// errCanary is that of shards which were left alone, for something is wrong with the first one.
-var errCanary = errors.New("the first shard could not be made")
+// errCanary is that of shards which were left alone, for something is wrong with another one.
+var errCanary = errors.New("another shard could not be made")
 
 // canary has all shards wait until the migrations are applied to the first: what goes wrong there goes wrong on none of
 // the others.

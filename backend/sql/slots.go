@@ -21,19 +21,33 @@ const slotTable = "CREATE TABLE IF NOT EXISTS sluice_slot (slot INT PRIMARY KEY,
 type ballot struct {
 	mu     sync.Mutex // guards all below
 	said   map[int]bool
+	void   bool // one of them will never say
 	agreed *slots.Map
 	voted  chan struct{} // closed and made anew at each vote
 }
 
 func newBallot() *ballot { return &ballot{said: make(map[int]bool), voted: make(chan struct{})} }
 
+// spoil says that one of the shards will hold none, for something is wrong with it.
+func (b *ballot) spoil() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.void = true
+	b.tell()
+}
+
+// tell has those that wait look again. mu is held.
+func (b *ballot) tell() {
+	close(b.voted)
+	b.voted = make(chan struct{})
+}
+
 // vote says what the i-th shard holds; held is nil for none.
 func (b *ballot) vote(i int, held *slots.Map) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.said[i] = true
-	close(b.voted)
-	b.voted = make(chan struct{})
+	b.tell()
 	switch {
 	case held == nil:
 	case b.agreed == nil:
@@ -60,8 +74,12 @@ func (b *ballot) agree(ctx context.Context, names []string) (*slots.Map, error) 
 	for {
 		b.mu.Lock()
 		var err error
-		if b.agreed == nil && len(b.said) == len(names) {
+		switch {
+		case b.agreed != nil:
+		case len(b.said) == len(names):
 			b.agreed, err = slots.Even(names)
+		case b.void:
+			err = errCanary
 		}
 		agreed, voted := b.agreed, b.voted
 		b.mu.Unlock()
@@ -76,14 +94,18 @@ func (b *ballot) agree(ctx context.Context, names []string) (*slots.Map, error) 
 	}
 }
 
-// openSlots reads the slot map of a shard, and writes it there at the first start.
+// openSlots reads the slot map of a shard, and writes it there at the first start. What it does to the database it does
+// alone, for another node may be filling it; it waits for other shards without that, for they wait alike.
 func (b *backend) openSlots(ctx context.Context, env *sluice.Env, i int) error {
 	if b.split == nil || b.split.by.Hash == "" || env.Dry {
 		return nil
 	}
 	s := b.shards[i]
-	held, err := s.readSlots(ctx)
-	if err != nil {
+	var held *slots.Map
+	if err := s.alone(ctx, func() (err error) {
+		held, err = s.readSlots(ctx)
+		return err
+	}); err != nil {
 		return err
 	}
 	if err := b.ballot.vote(i, held); err != nil {
@@ -99,18 +121,23 @@ func (b *backend) openSlots(ctx context.Context, env *sluice.Env, i int) error {
 	if held != nil {
 		return nil
 	}
-	if err := s.transact(ctx, []script{{text: slotTable + ";\n" + slotRows(agreed, s.name)}}, false); err != nil {
+	if err := s.alone(ctx, func() error { return s.writeSlots(ctx, agreed) }); err != nil {
 		return err
-	}
-	// Another node may have been faster, with other shards in its config.
-	if held, err = s.readSlots(ctx); err != nil {
-		return err
-	}
-	if held == nil || !sameSlots(held, agreed) {
-		return errOtherSlots
 	}
 	env.Log.Info("slots noted", "shard", s.name, "epoch", agreed.Epoch())
 	return nil
+}
+
+// writeSlots writes a slot map, unless another node has done so.
+func (s *shard) writeSlots(ctx context.Context, m *slots.Map) error {
+	if err := s.transact(ctx, []script{{text: slotTable + ";\n" + slotRows(m, s.name)}}, false); err != nil {
+		return err
+	}
+	held, err := s.readSlots(ctx)
+	if err == nil && (held == nil || !sameSlots(held, m)) {
+		return errOtherSlots // the other node's config has other shards
+	}
+	return err
 }
 
 // take makes a map the one by which keys are found.

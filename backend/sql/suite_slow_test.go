@@ -16,6 +16,7 @@ import (
 func TestSuiteDeadline(t *testing.T) {
 	const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT `
 	each(t, people, func(t *testing.T, n *node) {
+		quick := n.use("POST /x", &Use{TX: []Step{{Query: query(t, "DELETE FROM orders")}, {Query: query(t, "SELECT 1 AS one"), As: "x"}}})
 		insert := "INSERT INTO orders (id, user_id) " + numbers + "i, 101 FROM n"
 		for name, h := range map[string]sluice.Handler{
 			"one":    n.use("GET /x", n.ask(numbers+"max(i) AS m FROM n", "one")),
@@ -24,17 +25,19 @@ func TestSuiteDeadline(t *testing.T) {
 			"write":  n.use("POST /x", n.ask(insert, "")),
 			"tx":     n.use("POST /x", &Use{TX: []Step{{Query: query(t, "UPDATE users SET age = 90")}, {Query: query(t, insert)}}}),
 		} {
+			n.answers(quick, tenant(""), `{"one":1}`) // so that a connection is there, for what is ended costs one
 			x := exchange(tenant(""))
-			x.Deadline = time.Now().Add(100 * time.Millisecond)
+			x.Deadline = time.Now().Add(200 * time.Millisecond)
 			_, err := run(h, x)
 			if e := sluice.ErrorOf(err); err == nil || e.Code != sluice.GatewayTimeout {
 				t.Errorf("%s: %v; want a timeout", name, err)
 			}
+			n.answers(quick, tenant(""), `{"one":1}`)
 			ctx, leave := context.WithCancelCause(t.Context())
 			x = sluice.NewExchange(wire{ctx})
 			x.Request.Method, x.Request.Path = "POST", []byte("/")
 			x.Request.Body.SetBytes([]byte(tenant("")))
-			timer := time.AfterFunc(100*time.Millisecond, func() { leave(errors.New("reset by peer")) })
+			timer := time.AfterFunc(200*time.Millisecond, func() { leave(errors.New("reset by peer")) })
 			_, err = run(h, x)
 			if e := sluice.ErrorOf(err); err == nil || e.Code != sluice.ClientLeft {
 				t.Errorf("%s: %v; want that the client left", name, err)

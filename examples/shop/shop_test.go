@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluiceapi/sluice/command"
 	"github.com/sluiceapi/sluice/examples/shop/fleet"
@@ -48,10 +52,43 @@ func TestOnShards(t *testing.T) {
 	t.Parallel()
 	f := fleet.Start(t)
 	runCases(t, func(t *testing.T, name string) []string {
-		flags := []string{"--overlay", "fleet.yaml"}
+		// On a machine that is busy with other tests an answer that comes late is none: the cases want it from the cache.
+		flags := []string{"--overlay", "fleet.yaml", "--env", "REDIS_TIMEOUT=2s"}
 		for _, v := range f.Variables(name) {
 			flags = append(flags, "--env", v)
 		}
 		return flags
 	})
+}
+
+// untilSaid ends a run when a text is printed.
+type untilSaid struct {
+	text strings.Builder
+	last string
+	end  func()
+}
+
+func (u *untilSaid) Write(p []byte) (int, error) {
+	u.text.Write(p)
+	if strings.Contains(u.text.String(), u.last) {
+		u.end()
+	}
+	return len(p), nil
+}
+
+// TestServe starts the whole fleet, as make shop-postgres does, and interrupts it.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	runtime.LockOSThread() // see main
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	out := &untilSaid{last: "Ctrl-C", end: cancel}
+	if err := serve(ctx, t, 0, out); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v, having said %q", err, out.text.String())
+	}
+	for _, said := range []string{"node 3", "catalog", "shard c", "redis"} {
+		if !strings.Contains(out.text.String(), said) {
+			t.Errorf("it does not say where %s is: %s", said, out.text.String())
+		}
+	}
 }

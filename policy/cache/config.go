@@ -17,7 +17,8 @@ import (
 // cannot make the backend work more.
 //
 // The key of an answer is made of the endpoint, the scheme and host asked for, the path and the whole query, whose
-// parameters may come in any order. `key`, `vary` and `private` add to it; a backend's own Vary is heeded besides.
+// parameters may come in any order, and of what a trusted proxy says of them in X-Forwarded fields and Forwarded. `key`,
+// `vary` and `private` add to it; a backend's own Vary is heeded besides.
 //
 // What one caller gets is never given to another: where a policy finds out who asks, the block must say `private: true`
 // or `shared: true`. Where none does, requests with Authorization or Cookie go past the cache, unless the block says
@@ -37,7 +38,9 @@ import (
 // Answers are kept in the node's memory and, where `state.redis` is set, in Redis too, from where other nodes take them.
 // Tags name what an answer is made of: `invalidate` ends all answers of a tag, on every node within 100 ms, and at once
 // for whoever sends the Consistency-Token of the write. While Redis cannot be reached, answers with tags are not given
-// from the cache, because nobody could say whether they were ended: the backend is asked. Answers without tags go on.
+// from the cache, because nobody could say whether they were ended: the backend is asked, by two requests at once for
+// each answer, which the others share. Answers without tags go on. Redis may evict what it likes: what it has forgotten
+// is fetched anew. Give it a maxmemory, because whoever may ask for any query may fill it.
 //
 // An answer that is older than what its caller has seen, by the Consistency-Token of the request, is not given.
 //
@@ -57,7 +60,7 @@ type Config struct {
 	Vary []string `yaml:"vary"`
 	// What the answer is made of, for `invalidate` to end it: up to 16 tags.
 	Tags []sluice.Template `yaml:"tags"`
-	// Each caller has answers of its own.
+	// Each caller has answers of its own. For callers without a subject nothing is kept.
 	Private bool `yaml:"private"`
 	// All callers get the same answers. Say so only where that holds; what they depend on besides can stand in `key`.
 	Shared bool `yaml:"shared"`

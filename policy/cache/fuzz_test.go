@@ -138,6 +138,25 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
+func TestCallersApart(t *testing.T) {
+	t.Parallel()
+	k := newKeys(&sluice.Endpoint{Name: "e"}, &Config{Private: true})
+	seen := map[key]sluice.Caller{}
+	for _, c := range []sluice.Caller{{Scheme: "jwt", Issuer: "a", Subject: "b"}, {Scheme: "jwt", Issuer: "a", Subject: "c"},
+		{Scheme: "jwt", Issuer: "ab", Subject: ""}, {Scheme: "jwt", Issuer: "", Subject: "ab"}, {Scheme: "jwt", Issuer: "a", Subject: " b"}} {
+		x := request("h", "/a", "", "")
+		x.Caller = c
+		if other, twice := seen[k.of(x)]; twice {
+			t.Errorf("%v and %v have one key", c, other)
+		}
+		seen[k.of(x)] = c
+	}
+	shared := newKeys(&sluice.Endpoint{Name: "e"}, &Config{Shared: true})
+	if x := request("h", "/a", "", ""); k.of(x) == shared.of(x) {
+		t.Error("what was kept as shared is found where answers are private")
+	}
+}
+
 func request(host, path, query, vary string) *sluice.Exchange {
 	x := sluice.NewExchange(nil)
 	x.Request.Host, x.Request.Path, x.Request.Query = []byte(host), []byte(path), []byte(query)

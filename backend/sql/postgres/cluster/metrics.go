@@ -6,7 +6,11 @@ import (
 )
 
 func (c *Cluster) labels(more ...sluice.Label) []sluice.Label {
-	return append([]sluice.Label{{Name: "backend", Value: c.options.Name}}, more...)
+	all := []sluice.Label{{Name: "backend", Value: c.options.Name}}
+	if c.options.Shard != "" {
+		all = append(all, sluice.Label{Name: "shard", Value: c.options.Shard})
+	}
+	return append(all, more...)
 }
 
 // waitHistogram is of the waits for a connection of one server.

@@ -35,8 +35,8 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	p := servers.StartPostgres(t, servers.Options{})
 	m := &series{read: map[string]func() float64{}}
-	s := open(t, func(o *Options) { o.Metrics = m }, p.URL("postgres"))
-	server := "{backend=shop,server=" + p.Address() + "}"
+	s := open(t, func(o *Options) { o.Metrics, o.Shard = m, "a" }, p.URL("postgres"))
+	server := "{backend=shop,shard=a,server=" + p.Address() + "}"
 	value := func(key string) float64 {
 		t.Helper()
 		read, found := m.read[key]
@@ -52,16 +52,16 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]float64{
-		"sluice_sql_connections_max" + server:                                    4,
-		"sluice_sql_connections_in_use" + server:                                 1,
-		"sluice_sql_acquires_total" + server:                                     2,
-		"sluice_sql_server_primary" + server:                                     1,
-		"sluice_sql_server_timeline" + server:                                    1,
-		"sluice_sql_replica_lag_seconds" + server:                                0,
-		"sluice_sql_reads_total{backend=shop,target=primary,reason=only-server}": 1,
-		"sluice_sql_reads_total{backend=shop,target=replica,reason=no-token}":    0,
-		"sluice_sql_writes_waiting{backend=shop}":                                0,
-		"sluice_sql_ejections_total" + server:                                    0,
+		"sluice_sql_connections_max" + server:                                            4,
+		"sluice_sql_connections_in_use" + server:                                         1,
+		"sluice_sql_acquires_total" + server:                                             2,
+		"sluice_sql_server_primary" + server:                                             1,
+		"sluice_sql_server_timeline" + server:                                            1,
+		"sluice_sql_replica_lag_seconds" + server:                                        0,
+		"sluice_sql_reads_total{backend=shop,shard=a,target=primary,reason=only-server}": 1,
+		"sluice_sql_reads_total{backend=shop,shard=a,target=replica,reason=no-token}":    0,
+		"sluice_sql_writes_waiting{backend=shop,shard=a}":                                0,
+		"sluice_sql_ejections_total" + server:                                            0,
 	} {
 		if got := value(key); got != want {
 			t.Errorf("%s is %v; want %v", key, got, want)

@@ -32,8 +32,9 @@ type Options struct {
 	WriteWait time.Duration
 	// Source names the cluster in versions.
 	Source uint64
-	// Name is the backend's name, for logs and the label of metrics.
+	// Name is the backend's name, and Shard that of its shard if it has several, for logs and labels of metrics.
 	Name    string
+	Shard   string
 	Log     *slog.Logger
 	Metrics sluice.Metrics
 	Now     func() time.Time
