@@ -84,11 +84,7 @@ func (c *Conn) start(s *Stmt, p *prepared, in *Input, deadline time.Time, who Co
 		c.out = slices.Insert(c.out, 0, c.first...)
 	}
 	c.sync()
-	if c.wire.after = 0; lsn {
-		c.wire.after = 1
-		c.out = appendVerb(c.out, flushed)
-		c.sync()
-	}
+	c.askLSN(lsn)
 	own := 1 + c.wire.after // the Syncs that are the statement's
 	if err := c.flush(); err != nil {
 		return err

@@ -98,6 +98,7 @@ func (c *Conn) Begin(readOnly bool) error {
 	if c.begun = toWrite; readOnly {
 		c.begun = toRead
 	}
+	c.until = time.Time{}
 	return nil
 }
 
@@ -121,11 +122,7 @@ func (c *Conn) Commit(lsn bool) (uint64, error) {
 	}
 	c.out = appendVerb(c.out, commit)
 	c.sync()
-	if c.wire.after = 0; lsn {
-		c.wire.after = 1
-		c.out = appendVerb(c.out, flushed)
-		c.sync()
-	}
+	c.askLSN(lsn)
 	c.wire.commits = c.status == 'T' && !c.reads
 	c.wire.completed = true // a farewell of the server may come from behind the commit
 	if err := c.flush(); err != nil {

@@ -303,3 +303,21 @@ func TestLeave(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestCommitLater holds that a transaction does not end by the deadline of a statement before it.
+func TestCommitLater(t *testing.T) {
+	t.Parallel()
+	c := open(t, "CREATE TABLE a (id int)")
+	soon := time.Now().Add(200 * time.Millisecond)
+	r, err := c.Query(describe(t, c, "SELECT 1 AS n"), Input{}, soon, nil)
+	must(t, err)
+	_, err = r.Exec()
+	must(t, err)
+	r.Close()
+	until(t, "the deadline is over", func() bool { return time.Now().After(soon) })
+	must(t, c.Begin(false))
+	must(t, c.Script(t.Context(), "INSERT INTO a VALUES (1)", nil))
+	if _, err := c.Commit(false); err != nil {
+		t.Error(err)
+	}
+}

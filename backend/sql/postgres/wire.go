@@ -14,6 +14,7 @@ type wire struct {
 	// commits is set while what was sent may have been committed, and nobody has said so.
 	commits bool
 	after   int // how many Syncs come behind that which commits
+	behind  int // how many bytes of the next flush do
 	// completed is set once the statement has: an error may still come, from the commit.
 	completed bool
 }
@@ -71,7 +72,20 @@ func (c *Conn) sync() {
 	c.wire.syncs++
 }
 
-// flush writes what there is. When it fails the server has not got the last Sync, so it commits nothing of it.
+// askLSN asks how far the log is, if lsn is set, behind the Sync that commits.
+func (c *Conn) askLSN(lsn bool) {
+	if c.wire.after = 0; !lsn {
+		return
+	}
+	c.wire.after = 1
+	before := len(c.out)
+	c.out = appendVerb(c.out, flushed)
+	c.sync()
+	c.wire.behind = len(c.out) - before
+}
+
+// flush writes what there is. When it fails the server has not got the last Sync, so it commits nothing of it, unless it
+// commits at the Sync before.
 func (c *Conn) flush() error {
 	if len(c.out) > keptBuffer {
 		until := time.Now().Add(writeTimeout)
@@ -81,7 +95,9 @@ func (c *Conn) flush() error {
 		_ = c.net.SetWriteDeadline(until) // an error shows in Write
 		defer func() { _ = c.net.SetWriteDeadline(time.Time{}) }()
 	}
-	_, err := c.net.Write(c.out)
+	all, behind := len(c.out), c.wire.behind
+	c.wire.behind = 0
+	n, err := c.sender.send(c.net, c.out)
 	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
 		c.out = nil
 	}
@@ -90,7 +106,9 @@ func (c *Conn) flush() error {
 	}
 	if err != nil {
 		e := lost(c.name, err)
-		e.Outcome = NotSent
+		if e.Outcome = NotSent; behind > 0 && n >= all-behind {
+			e.Outcome = c.outcome()
+		}
 		c.fail(e)
 		return e
 	}
