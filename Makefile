@@ -76,6 +76,10 @@ prove-tokens: ## No forged token is taken and no good one refused, whatever happ
 prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
 	go run ./prove freshness
 
+.PHONY: prove-sessions
+prove-sessions: ## 50,000 writes are read at once on another node, through lag and a promotion: no read is stale, no write lost
+	go run ./prove sessions
+
 .PHONY: prove-scatter
 prove-scatter: ## 500 generated queries over 3 shards have the answers of one database
 	go run ./prove scatter

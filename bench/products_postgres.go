@@ -85,11 +85,6 @@ endpoints:
     route: PATCH /api/products/{id}
     input:
       id: {in: path, type: integer}
-      body:
-        type: object
-        required: [stock]
-        properties:
-          stock: {type: integer}
     sql:
       query: UPDATE products SET stock = $body.stock WHERE id = $id
       returns: none

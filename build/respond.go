@@ -11,19 +11,18 @@ type respond struct {
 	with *config.Respond
 }
 
-// Serve leaves an answer of 400 and above as the backend made it.
+// ofContent are the fields that speak of the content that was replaced.
+var ofContent = []string{"Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Content-Disposition",
+	"Content-MD5", "Content-Digest", "Repr-Digest", "Digest", "ETag", "Last-Modified", "Accept-Ranges", "Trailer"}
+
+// Serve leaves an answer of 400 and above as the backend made it. One without content, as 304 and 101 are, stays so.
 func (r *respond) Serve(x *sluice.Exchange) error {
 	if err := r.next.Serve(x); err != nil || x.Response.Status >= 400 {
 		return err
 	}
 	resp := &x.Response
-	if r.with.Status != 0 {
-		resp.Status = r.with.Status
-	}
-	if !r.with.JSON.IsZero() {
-		resp.Body.Close(nil)
-		resp.Body.SetBuffer(r.with.JSON.AppendJSON(resp.Body.Buffer(), x))
-		resp.Header.Set("Content-Type", "application/json")
+	if resp.Status != 304 && resp.Status != 101 {
+		r.replace(x)
 	}
 	for i := range r.with.Headers {
 		field := &r.with.Headers[i]
@@ -38,4 +37,24 @@ func (r *respond) Serve(x *sluice.Exchange) error {
 		}
 	}
 	return nil
+}
+
+// replace replaces status and content.
+func (r *respond) replace(x *sluice.Exchange) {
+	resp := &x.Response
+	if !r.with.JSON.IsZero() {
+		resp.Body.Close(nil)
+		resp.Body.SetBuffer(r.with.JSON.AppendJSON(resp.Body.Buffer(), x))
+		for _, name := range ofContent {
+			resp.Header.Del(name)
+		}
+		resp.Header.Set("Content-Type", "application/json")
+		resp.Trailer.Reset()
+		if resp.Status == 206 {
+			resp.Status = 200 // it is whole
+		}
+	}
+	if r.with.Status != 0 {
+		resp.Status = r.with.Status
+	}
 }

@@ -15,6 +15,7 @@ type conn struct {
 	net.Conn
 	engine *netHTTP
 	reads  deadline
+	writes deadline
 
 	fresh   atomic.Bool  // no request and no preface of HTTP/2 has come yet
 	waiting atomic.Bool  // nothing of the next request has come
@@ -31,6 +32,7 @@ type conn struct {
 func newConn(c net.Conn, e *netHTTP) *conn {
 	f := &conn{Conn: c, engine: e}
 	f.reads.apply = c.SetReadDeadline
+	f.writes.apply, f.writes.exact = c.SetWriteDeadline, true
 	f.fresh.Store(true)
 	f.wait()
 	return f
@@ -112,7 +114,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.broken.Load() {
 		return 0, io.ErrClosedPipe
 	}
+	c.writes.begin()
 	n, err := c.Conn.Write(p)
+	c.writes.end(err)
 	if err != nil && c.engine.tls != nil {
 		c.broken.Store(true)
 	}
@@ -122,9 +126,12 @@ func (c *conn) Write(p []byte) (int, error) {
 // SetReadDeadline sets the deadline of reads.
 func (c *conn) SetReadDeadline(t time.Time) error { return c.reads.put(t) }
 
-// SetDeadline sets both.
+// SetWriteDeadline sets the deadline of writes.
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.writes.put(t) }
+
+// SetDeadline sets both. That of writes holds for the connection below too, which is what a tunnel may write to.
 func (c *conn) SetDeadline(t time.Time) error {
-	return errors.Join(c.reads.put(t), c.Conn.SetWriteDeadline(t))
+	return errors.Join(c.reads.put(t), c.writes.now(t))
 }
 
 // CloseWrite ends what is sent and leaves what is received; net/http does so before it closes on a client that

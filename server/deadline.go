@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// deadline is that of a connection's reads. net/http sets one several times for each request and mostly puts it off, so
-// it is given to the system only when something waits under it, and not when what the system has comes earlier: whoever
-// is woken too early goes on waiting. It is not for writes: one that goes on finds a little room that a write which
-// waits does not, and so slow readers would get twice their time.
+// deadline is that of a connection's reads, or of its writes. net/http sets one several times for each request and mostly
+// puts it off, so it is given to the system only when something waits under it, and for reads not when what the system
+// has comes earlier: whoever is woken too early goes on waiting. A write that goes on finds a little room that one which
+// waits does not, and so slow readers would get twice their time: theirs is exact.
 type deadline struct {
 	apply func(time.Time) error // gives it to the system
+	exact bool
 
 	mu    sync.Mutex // guards what follows; not held while something waits
 	want  time.Time  // zero is none
@@ -31,6 +32,14 @@ func (d *deadline) put(t time.Time) error {
 		return nil
 	}
 	return d.arm()
+}
+
+// now sets it, and gives it to the system at once.
+func (d *deadline) now(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.want, d.set, d.over = t, t, false
+	return d.apply(t)
 }
 
 // begin is called before something waits, and end after.
@@ -56,7 +65,7 @@ func (d *deadline) arm() error {
 	if d.early {
 		t = past
 	}
-	if !d.over && (d.set.Equal(t) || !d.set.IsZero() && (t.IsZero() || d.set.Before(t))) {
+	if !d.over && (d.set.Equal(t) || !d.exact && !d.set.IsZero() && (t.IsZero() || d.set.Before(t))) {
 		return nil
 	}
 	d.set, d.over = t, false

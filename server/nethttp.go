@@ -85,6 +85,13 @@ func (e *netHTTP) serve(l net.Listener) {
 
 func (e *netHTTP) drain() { e.draining.Store(true) }
 
+// after is when a time is over, and up to a sixteenth of it later: so that what is set again and again is mostly what was
+// set before.
+func (e *netHTTP) after(t time.Duration) time.Time {
+	step := max(t/16, 1)
+	return e.started.Add((e.clock() + t + step).Truncate(step))
+}
+
 // clock is the time since the engine was made.
 func (e *netHTTP) clock() time.Duration { return time.Since(e.started) }
 

@@ -185,7 +185,7 @@ func (c *call) armWrite() {
 		until = c.x.Deadline
 	}
 	if t := c.engine.limits.BodyTimeout; t > 0 {
-		if next := time.Now().Add(t); until.IsZero() || next.Before(until) {
+		if next := c.engine.after(t); until.IsZero() || next.Before(until) {
 			until = next
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/build"
 )
 
 // BackendCase is a backend as a config writes it, with a request that it answers with 200 and a body.
@@ -95,6 +96,7 @@ func Backend(t *testing.T, c BackendCase) {
 	})
 }
 
+// node is a node that is ready: what it holds for has been reached.
 func (c BackendCase) node(t *testing.T) sluice.Handler {
 	t.Helper()
 	text := "sluice: 1\n"
@@ -102,7 +104,14 @@ func (c BackendCase) node(t *testing.T) sluice.Handler {
 		text += "backends:\n  b:\n" + indent(c.Where, "    ")
 	}
 	text += "endpoints:\n  e:\n    route: " + c.Route + "\n" + indent(c.Use, "    ")
-	return Node(t, text, c.Kind)
+	var held sync.WaitGroup
+	hold := func(string) func() {
+		held.Add(1)
+		return sync.OnceFunc(held.Done)
+	}
+	node := NodeWith(t, build.Options{Kinds: []sluice.Kind{c.Kind}, Hold: hold}, text)
+	held.Wait()
+	return node
 }
 
 func (c BackendCase) request(t *testing.T) *sluice.Exchange {

@@ -38,6 +38,7 @@ type Tags struct {
 	confirmed atomic.Int64  // when the last tail began that brought all purges to here, on clock
 	position  atomic.Uint64 // the number of the last purge that is known here
 	era       atomic.Uint64 // raised when purges may have been missed: generations of another era are unknown
+	last      []byte        // the record of the last purge, nil when it is not known; only tail uses it
 
 	mu      sync.Mutex      // guards what follows
 	tags    map[string]*Tag // those that something was kept under

@@ -269,6 +269,61 @@ func TestTooManyWait(t *testing.T) {
 	wait(t, "everything is purged", func() bool { return g.Confirm(ctx, stamps, 0) == Purged })
 }
 
+// A replica that takes over may not have the last purges. The next one is then given a number that nodes know already.
+func TestNumberGivenAnew(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string]int{"the same": 1, "one more": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore()
+			s.deaf.Store(true)
+			a, b := node(t, s), node(t, s)
+			stamps, lost := stamped(t, a, "y"), stamped(t, a, "x")
+			keys := []string{counter, keyOf(everything), keyOf("x"), keyOf("y")}
+			before, err := s.Values(ctx, keys...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			purge := func(g *Tags, name string) {
+				if _, err := g.Purge(ctx, []string{name}, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			purge(a, "x")
+			if err := a.rounds.wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+			older := memory.New(time.Now)
+			for i, value := range before {
+				if value == nil {
+					continue
+				}
+				if err := older.SetValue(ctx, keys[i], value, time.Hour); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.mu.Lock()
+			s.State = older
+			s.mu.Unlock()
+			for range more {
+				purge(b, "y")
+			}
+			if err := a.rounds.wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+			for name, stamps := range map[string][]Stamp{"y": stamps, "x": lost} {
+				v := a.Judge(stamps, 0, time.Now())
+				if v == Unknown {
+					v = a.Confirm(ctx, stamps, 0)
+				}
+				if v != Purged {
+					t.Errorf("%s is %v, want it purged", name, v)
+				}
+			}
+		})
+	}
+}
+
 func TestIdleTagsAreForgotten(t *testing.T) {
 	t.Parallel()
 	g := node(t, memory.New(time.Now))

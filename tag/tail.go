@@ -1,6 +1,7 @@
 package tag
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"time"
@@ -26,7 +27,7 @@ const (
 func (g *Tags) tail(ctx context.Context) error {
 	began := g.clock(g.now())
 	last := g.position.Load()
-	keys := []string{counter}
+	keys := []string{counter, recordKey(last)}
 	for n := last + 1; n <= last+ahead; n++ {
 		keys = append(keys, recordKey(n))
 	}
@@ -45,6 +46,13 @@ func (g *Tags) tail(ctx context.Context) error {
 		// Several nodes may find none at once, and raise it one after the other: each number has its record, of no tag.
 		_ = g.state.SetValue(ctx, recordKey(number), encodeRecord(nil, g.now()), keepRecord)
 	}
+	switch there, away := values[1], began-g.confirmed.Load(); {
+	case there != nil && g.last != nil && !bytes.Equal(there, g.last):
+		number = 0 // the store has gone back, and given the number anew since
+	case there != nil && g.last == nil, there == nil && away > int64(keepRecord/2):
+		g.forget(number) // that may be so, and nobody can tell
+		g.last = there
+	}
 	switch {
 	case number == last:
 	case !g.state.Shared():
@@ -57,8 +65,9 @@ func (g *Tags) tail(ctx context.Context) error {
 		}
 	case number-last > maxGap:
 		g.forget(number)
+		g.last = nil
 	default:
-		if err := g.follow(ctx, last, number, values[1:]); err != nil {
+		if err := g.follow(ctx, last, number, values[2:]); err != nil {
 			return err
 		}
 	}
@@ -75,14 +84,15 @@ func (g *Tags) raise(number uint64) {
 
 func recordKey(n uint64) string { return records + strconv.FormatUint(n, 10) }
 
-// restart begins anew in a store that has gone back to what it held before, as one that is restored from a snapshot:
-// purges since then are lost, so everything is purged, and numbers go on from the time of day.
+// restart begins anew in a store that has gone back to what it held before, as one that is restored from a snapshot, or a
+// replica that takes over: purges since then are lost, so everything is purged, and numbers go on from the time of day.
 func (g *Tags) restart(ctx context.Context) (number uint64, err error) {
 	if err := g.state.DeleteValues(ctx, counter); err != nil {
 		return 0, err
 	}
 	v, err := g.send(ctx, purge{names: []string{everything}})
 	g.forget(v.Position)
+	g.last = nil
 	return v.Position, err
 }
 
@@ -99,9 +109,13 @@ func (g *Tags) forget(number uint64) {
 // is not there, also when it is asked for again, all generations are unknown.
 func (g *Tags) follow(ctx context.Context, last, number uint64, first [][]byte) error {
 	var missing []uint64
+	g.last = nil // until it is seen
 	for n := last + 1; n <= number; n++ {
 		if i := n - last - 1; i < uint64(len(first)) && first[i] != nil {
 			g.apply(first[i], n)
+			if n == number {
+				g.last = first[i]
+			}
 			continue
 		}
 		missing = append(missing, n)
@@ -124,6 +138,9 @@ func (g *Tags) follow(ctx context.Context, last, number uint64, first [][]byte) 
 			return nil
 		}
 		g.apply(value, missing[i])
+		if missing[i] == number {
+			g.last = value
+		}
 	}
 	return nil
 }

@@ -123,8 +123,21 @@ func (s *store) where(t testing.TB) func(*Where) {
 	}
 }
 
-// start opens a backend on databases that may have been used before.
+// start opens a backend on databases that may have been used before, and waits until it can be used.
 func (s *store) start(t testing.TB, where, change func(*Where)) (*node, error) {
+	n, err := s.begin(t, where, change)
+	if err != nil {
+		return nil, err
+	}
+	b := n.backend()
+	for _, s := range b.shards {
+		<-s.settled
+	}
+	return n, b.mistakes(b.shards)
+}
+
+// begin opens a backend on databases that need not be there.
+func (s *store) begin(t testing.TB, where, change func(*Where)) (*node, error) {
 	n, err := start(t, "", func(w *Where) {
 		w.Schema, w.Readers = "", 2
 		w.Pool.Max, w.Pool.MinIdle, w.Pool.AcquireTimeout = 4, 1, 20*time.Second

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/build"
+	"github.com/sluiceapi/sluice/sluicetest"
 )
 
 // misprint is a mistake, and what each database says of it and where.
@@ -294,4 +296,22 @@ func TestSuiteOwnFaults(t *testing.T) {
 		n.fails(n.must("GET /x", n.ask(text, "many")), "", sluice.Internal, "")
 	}
 	n.fails(n.must("GET /x", n.ask("SELECT 1 / $body.n::int AS x", "one")), `{"n": 0}`, sluice.Unprocessable, msgUnfit)
+}
+
+// TestSuiteMistakePlace says of a mistake that PostgreSQL finds in which file, line and column it stands.
+func TestSuiteMistakePlace(t *testing.T) {
+	t.Parallel()
+	url, _ := newDatabase(t)
+	text := "sluice: 1\nbackends:\n  b:\n    sql:\n      url: " + url + "\n      schema: CREATE TABLE IF NOT EXISTS users (id UUID, email TEXT)\n" +
+		"endpoints:\n  one:\n    route: GET /one/{id}\n    input:\n      id:\n        type: integer\n    sql:\n      query: |\n        SELECT email\n        FROM users WHERE id = $id\n" +
+		"  two:\n    route: GET /two\n    sql:\n      query: |\n        SELECT email, 'ü',\n          emial FROM users\n"
+	_, err := build.Make(sluicetest.Document(t, text), build.Options{Kinds: []sluice.Kind{Kind}}, nil)
+	for _, want := range []string{
+		`sluice.yaml:16:31: endpoints.one.sql.query: id is declared as integer, and stands here for a uuid; want type: string`,
+		`sluice.yaml:22:11: endpoints.two.sql.query: column "emial" does not exist`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluiceapi/sluice/command"
 	"github.com/sluiceapi/sluice/examples/shop/fleet"
@@ -32,6 +36,9 @@ func runCases(t *testing.T, s setup) {
 }
 
 func TestOnSQLite(t *testing.T) {
+	if raceEnabled {
+		t.Skip("SQLite fills its files twenty times slower under the race detector")
+	}
 	t.Parallel()
 	runCases(t, func(*testing.T, string) []string { return nil })
 }
@@ -55,4 +62,36 @@ func TestOnShards(t *testing.T) {
 		}
 		return flags
 	})
+}
+
+// untilSaid ends a run when a text is printed.
+type untilSaid struct {
+	text strings.Builder
+	last string
+	end  func()
+}
+
+func (u *untilSaid) Write(p []byte) (int, error) {
+	u.text.Write(p)
+	if strings.Contains(u.text.String(), u.last) {
+		u.end()
+	}
+	return len(p), nil
+}
+
+// TestServe starts the whole fleet, as make shop-postgres does, and interrupts it.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	runtime.LockOSThread() // see main
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	out := &untilSaid{last: "Ctrl-C", end: cancel}
+	if err := serve(ctx, t, 0, out); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v, having said %q", err, out.text.String())
+	}
+	for _, said := range []string{"node 3", "catalog", "shard c", "redis"} {
+		if !strings.Contains(out.text.String(), said) {
+			t.Errorf("it does not say where %s is: %s", said, out.text.String())
+		}
+	}
 }

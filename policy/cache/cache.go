@@ -128,10 +128,10 @@ func (c *cache) Serve(x *sluice.Exchange) error {
 }
 
 // passes tells whether a request goes past the cache: it is for a part, carries a body or conditions for writing, or
-// comes from nobody where answers are private.
+// comes from nobody who has a name where answers are private.
 func (c *cache) passes(x *sluice.Exchange) bool {
 	r := &x.Request
-	if c.config.Private && !x.Caller.Known() || r.Body.Stream != nil || len(r.Body.Bytes) > 0 {
+	if c.config.Private && x.Caller.Subject == "" || r.Body.Stream != nil || len(r.Body.Bytes) > 0 {
 		return true
 	}
 	for _, f := range r.Header.Fields() {

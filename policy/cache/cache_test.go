@@ -201,6 +201,27 @@ func TestForgedKeys(t *testing.T) {
 	wantAsked(t, b, int64(len(requests))+1)
 }
 
+// What a trusted proxy passes on of its client's word is told to backends, which make links of it: nobody must get those
+// that another has asked for.
+func TestForwardedKeys(t *testing.T) {
+	t.Parallel()
+	for proxies, want := range map[string]int64{"192.0.2.0/24": 7, "198.51.100.0/24": 1} {
+		h, b := setup(t, build.Options{}, "1m", echoes, "^trusted_proxies: ["+proxies+"]")
+		for _, fields := range [][]string{
+			{}, {"x-forwarded-for: 203.0.113.1"}, {"x-forwarded-for: 203.0.113.2"},
+			{"x-forwarded-host: evil.test"}, {"X-FORWARDED-HOST: evil.test"}, {"x-forwarded-port: 1"}, {"x-forwarded-host: 1"},
+			{"forwarded: for=203.0.113.1;host=evil.test;by=a"}, {"forwarded: For=203.0.113.2; host=evil.test; by=b"},
+			{"forwarded: for=203.0.113.1;host=evil.test, for=192.0.2.7;proto=http"},
+			{"forwarded: for=203.0.113.1;proto=http, for=192.0.2.7;host=evil.test"},
+		} {
+			get(t, h, "/e/1", fields...)
+		}
+		if got := b.asked.Load(); got != want {
+			t.Errorf("%s: asked %d times, want %d", proxies, got, want)
+		}
+	}
+}
+
 func TestVariants(t *testing.T) {
 	t.Parallel()
 	h, b := setup(t, build.Options{}, "1m", func(x *sluice.Exchange) error {
@@ -256,6 +277,22 @@ func TestWhoMayHaveIt(t *testing.T) {
 			wantAsked(t, b, c.want)
 		})
 	}
+	// Tokens need not say whose they are: then they may be of anybody.
+	t.Run("callers without a name", func(t *testing.T) {
+		t.Parallel()
+		nameless := sluice.NewPolicy("nameless", sluice.None{}, func(*sluice.Env, *sluice.Endpoint, *sluice.None) (sluice.Policy, error) {
+			return func(next sluice.Handler) sluice.Handler {
+				return sluice.HandlerFunc(func(x *sluice.Exchange) error {
+					x.Caller = sluice.Caller{Scheme: "nameless", Issuer: "test"}
+					return next.Serve(x)
+				})
+			}, nil
+		}, sluice.Authenticates())
+		h, b := setup(t, build.Options{Kinds: []sluice.Kind{nameless}}, "{ttl: 1m, private: true}", says("a"), "nameless: {}")
+		get(t, h, "/e/1")
+		wantStatus(t, get(t, h, "/e/1"), "Sluice; fwd=bypass")
+		wantAsked(t, b, 2)
+	})
 	t.Run("kept for nobody, and asked for by somebody", func(t *testing.T) {
 		t.Parallel()
 		h, b := setup(t, build.Options{}, "1m", says("a"))

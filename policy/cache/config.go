@@ -17,7 +17,8 @@ import (
 // cannot make the backend work more.
 //
 // The key of an answer is made of the endpoint, the scheme and host asked for, the path and the whole query, whose
-// parameters may come in any order. `key`, `vary` and `private` add to it; a backend's own Vary is heeded besides.
+// parameters may come in any order, and of what a trusted proxy says of them in X-Forwarded fields and Forwarded. `key`,
+// `vary` and `private` add to it; a backend's own Vary is heeded besides.
 //
 // What one caller gets is never given to another: where a policy finds out who asks, the block must say `private: true`
 // or `shared: true`. Where none does, requests with Authorization or Cookie go past the cache, unless the block says
@@ -59,7 +60,7 @@ type Config struct {
 	Vary []string `yaml:"vary"`
 	// What the answer is made of, for `invalidate` to end it: up to 16 tags.
 	Tags []sluice.Template `yaml:"tags"`
-	// Each caller has answers of its own.
+	// Each caller has answers of its own. For callers without a subject nothing is kept.
 	Private bool `yaml:"private"`
 	// All callers get the same answers. Say so only where that holds; what they depend on besides can stand in `key`.
 	Shared bool `yaml:"shared"`

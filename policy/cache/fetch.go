@@ -244,11 +244,11 @@ func (f *fill) drop(unkept bool) {
 // keep keeps the entry, which is complete. What must be written to the store for it is written in the background.
 func (f *fill) keep(x *sluice.Exchange) {
 	c, e := f.c, f.entry
+	f.settlePlace(x)
 	if f.loose {
-		f.flight.settle(kept, e, nil)
+		f.share()
 		return
 	}
-	f.settlePlace(x)
 	shared := c.state.Shared()
 	switch settled := tag.Settled(e.stamps); {
 	case settled:
@@ -298,21 +298,34 @@ func (f *fill) settlePlace(x *sluice.Exchange) {
 func (f *fill) install() {
 	c, e := f.c, f.entry
 	if old := c.pool.get(f.place.at); older(e, old, c.now()) {
-		f.flight.settle(kept, e, nil)
+		f.share()
 		return
 	}
-	if f.place.names != nil {
-		if marker := c.pool.get(f.place.primary); marker == nil || marker.sort != varied || marker.fresh < e.stale || !slices.Equal(marker.names, f.place.names) {
-			c.pool.set(f.place.primary, newVaried(f.place.names, e.stale, c.now()))
-		}
-	}
+	f.mark()
 	c.pool.set(f.place.at, e)
 	c.series.stored.Add(1)
+	f.share()
+}
+
+// mark has the variant looked for under the fields that it depends on.
+func (f *fill) mark() {
+	c, until := f.c, f.entry.stale
+	if f.place.names == nil {
+		return
+	}
+	if marker := c.pool.get(f.place.primary); marker == nil || marker.sort != varied || marker.fresh < until || !slices.Equal(marker.names, f.place.names) {
+		c.pool.set(f.place.primary, newVaried(f.place.names, until, c.now()))
+	}
+}
+
+// share gives the entry to all who wait, or has them look again where it is a variant that need not be theirs.
+func (f *fill) share() {
 	if f.flight != nil && f.flight.key != f.place.at {
+		f.mark()
 		f.flight.settle(again, nil, nil)
 		return
 	}
-	f.flight.settle(kept, e, nil)
+	f.flight.settle(kept, f.entry, nil)
 }
 
 // older tells whether what is kept already was read later than what has come, by the versions that both were read at.

@@ -65,6 +65,7 @@ func (k *keys) of(x *sluice.Exchange) key {
 	b := append(s.text[:0], k.rules...)
 	b = append(b, flag(r.Scheme == "https"))
 	b = appendHost(b, r.Host)
+	b = appendForwarded(b, r)
 	b = appendPart(b, r.Path)
 	b = s.appendQuery(b, r.Query)
 	for i := range k.refs {
@@ -117,6 +118,42 @@ func appendHost(dst, host []byte) []byte {
 		dst = append(dst, c)
 	}
 	return dst
+}
+
+// What parts of appendForwarded begin with.
+const (
+	lastForwarded = iota
+	elementForwarded
+	fieldForwarded
+)
+
+// appendForwarded appends what backends are told, on a trusted proxy's word, of how the client has reached it: they make
+// links of that as of the host, and many a proxy passes on what its client said. For whom it was is left out.
+func appendForwarded(dst []byte, r *sluice.Request) []byte {
+	for _, f := range r.Header.Fields() {
+		switch {
+		case !r.TrustedPeer || !hasPrefix(f.Name, "x-forwarded-") && !hasPrefix(f.Name, "forwarded"):
+		case len(f.Name) == len("forwarded"):
+			for rest := f.Value; len(rest) > 0; {
+				pair := rest
+				if end := bytes.IndexAny(rest, ",;"); end >= 0 {
+					pair, rest = rest[:end], rest[end+1:]
+				} else {
+					rest = nil
+				}
+				if pair = bytes.Trim(pair, " \t"); !hasPrefix(pair, "for=") && !hasPrefix(pair, "by=") {
+					dst = appendPart(append(dst, elementForwarded), pair)
+				}
+			}
+		case !sluice.SameToken(f.Name, "x-forwarded-for"):
+			dst = appendPart(appendHost(append(dst, fieldForwarded), f.Name), f.Value)
+		}
+	}
+	return append(dst, lastForwarded)
+}
+
+func hasPrefix(text []byte, prefix string) bool {
+	return len(text) >= len(prefix) && sluice.SameToken(text[:len(prefix)], prefix)
 }
 
 // appendValue appends a value with its type.

@@ -277,6 +277,36 @@ func TestRedisAwayIsNoStorm(t *testing.T) {
 	}
 }
 
+// Also while nothing can be kept, nobody gets the variant of another.
+func TestRedisAwayVaries(t *testing.T) {
+	t.Parallel()
+	r := servers.StartRedis(t, servers.RedisOptions{})
+	s := newSystem(t, r.URL(), 1, tagged, hear)
+	r.Kill()
+	eventually(t, "nobody gives answers with tags", func() bool { return !isHit(get(t, s.nodes[0], "/e/try")) })
+	speaks := func(x *sluice.Exchange) error {
+		x.Response.Header.Add("Vary", "Accept-Language")
+		return says(string(x.Request.Header.Value("accept-language")))(x)
+	}
+	g := newGate()
+	s.becomes(g.holds(speaks))
+	first := many(t, s.nodes[0], 1, func(sluicetest.Answer) {})
+	<-g.came
+	crowd := &crowd{}
+	for _, language := range []string{"de", "en", "fr"} {
+		x := over(crowd, sluicetest.Exchange(t, "GET /e/1", "", "accept-language: "+language))
+		crowd.Go(func() {
+			if a := sluicetest.Do(s.nodes[0], x); a.Body != language {
+				t.Errorf("got %+v for %s", a, language)
+			}
+		})
+	}
+	eventually(t, "all wait", func() bool { return crowd.waiting.Load() >= 6 })
+	close(g.open)
+	first.Wait()
+	crowd.Wait()
+}
+
 func TestRedisFrozen(t *testing.T) {
 	t.Parallel()
 	r := servers.StartRedis(t, servers.RedisOptions{})

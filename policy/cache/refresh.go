@@ -69,6 +69,7 @@ func (c *cache) refill(ctx context.Context, kept *sluice.Exchange, p place, old 
 		x.SetInput(i, kept.Input(i))
 	}
 	x.SetRequestID(kept.RequestID())
+	x.Request.Method = "GET" // a backend leaves the body out of an answer to HEAD
 	now := c.now()
 	x.Start, x.Deadline = now, time.Now().Add(refreshTime)
 	f := &fill{c: c, place: p, hidden: true}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/build"
+	"github.com/sluiceapi/sluice/sluicetest"
 )
 
 func TestStaleWhileRevalidate(t *testing.T) {
@@ -35,6 +36,23 @@ func TestStaleWhileRevalidate(t *testing.T) {
 	eventually(t, "the new answer is there", func() bool { return get(t, h, "/e/1").Body == "new 1" })
 	wantAsked(t, b, 2)
 	wantStatus(t, get(t, h, "/e/1"), "Sluice; hit; ttl=60")
+}
+
+// A backend leaves the body out of its answer to HEAD, so what is fetched anew is fetched with GET.
+func TestRefreshForHead(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	h, b := setup(t, build.Options{Now: c.Now}, "{ttl: 1m, stale_while_revalidate: 1h}", says("old"))
+	get(t, h, "/e/1")
+	b.becomes(func(x *sluice.Exchange) error {
+		if x.Request.Method == "HEAD" {
+			return nil
+		}
+		return says("new")(x)
+	})
+	c.move(61 * time.Second)
+	sluicetest.Do(h, sluicetest.Exchange(t, "HEAD /e/1", ""))
+	eventually(t, "the new answer is there", func() bool { return get(t, h, "/e/1").Body == "new" })
 }
 
 func TestStaleWhileTheBackendFails(t *testing.T) {

@@ -43,6 +43,7 @@ func (c *cache) inTurn(x *sluice.Exchange, p place, why reason) error {
 		case f.outcome != again:
 			return c.forward(x, why)
 		}
+		p, _ = c.find(x)
 	}
 }
 

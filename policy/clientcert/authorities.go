@@ -128,8 +128,8 @@ var (
 // never is after everything that a certificate can say of time.
 var never = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// again is when a certificate is looked at again that was refused because one in its chain has expired: it may be that
-// the one does not hold yet, or that another chain does.
+// again is when a certificate is looked at again that was refused because one in its chain has expired, or because there
+// is no current list: it may be that the one, or a list, does not hold yet, or that another chain does.
 const again = time.Minute
 
 // decide verifies a certificate and finds out who it stands for.
@@ -166,6 +166,9 @@ func (j *judge) decide(a *authorities, leaf *x509.Certificate, chain []*x509.Cer
 			return v.refuse(leaf, untrusted, err)
 		}
 		if why, err := v.choose(a, chains, now); err != nil {
+			if why == unavailable {
+				v.from, v.until = now, now.Add(again)
+			}
 			return v.refuse(leaf, why, err)
 		}
 	}

@@ -142,6 +142,21 @@ func TestListsOfWhatIsRemembered(t *testing.T) {
 	}
 }
 
+// An authority whose clock is ahead of ours shuts nobody out for good.
+func TestListToCome(t *testing.T) {
+	t.Parallel()
+	a := servers.NewAuthority(t, "clients")
+	cert := a.Issue(servers.Leaf{CommonName: "x", Client: true})
+	lists := file(t, listOf(t, a, func(l *x509.RevocationList) { l.ThisUpdate = time.Now().Add(10 * time.Second) }))
+	d := setup(t, func(c *Config) { c.CA, c.Revoked.Lists = sluice.Path(a.CertFile), []sluice.Path{lists} })
+	for after, want := range []string{"forbidden", "let in"} {
+		d.at = d.at.Add(time.Duration(after) * 2 * time.Minute)
+		if _, err := d.show(cert.Leaf); codeOf(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 func TestListsThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	a := servers.NewAuthority(t, "clients")

@@ -1,6 +1,7 @@
 package jwt
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,11 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	s.PublishText(issuer.Set(changed(keyOf(t, "RS256").JWK(), "d", "topsecretexponent"), secret.JWK()))
 	clock.move(time.Hour)
 	why(remote, stranger(t, s, "x"))
+	for _, mode := range []issuer.Mode{issuer.Failing, issuer.Away, issuer.Circling, issuer.Huge, issuer.Cut} {
+		s.SetMode(mode)
+		clock.move(time.Hour)
+		why(remote, stranger(t, s, fmt.Sprint(mode)))
+	}
 	hidden = append(hidden, "topsecretexponent")
 	all := log.String() + strings.Join(errs, "\n") + block.Secret[0].String()
 	if !strings.Contains(all, "a token is refused") || !strings.Contains(all, "cannot be read") {

@@ -72,7 +72,7 @@ func openKeeper(env *sluice.Env, c *Config) (keys, error) {
 	k.cooldown, k.maxStale = c.Cooldown, c.MaxStale
 	pause := time.Duration(0)
 	if c.Keys.remote() {
-		origin, err := newRemote(string(c.Keys), string(c.CA))
+		origin, err := newRemote(c.Keys, string(c.CA))
 		if err != nil {
 			return nil, sluice.At("ca", err)
 		}

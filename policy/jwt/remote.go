@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 // remote is a key set behind an address.
 type remote struct {
 	address string
+	shown   string // as errors tell it, without what may be secret
 	client  *http.Client
 }
 
@@ -31,7 +33,7 @@ const (
 )
 
 // newRemote makes the origin; ca is a PEM file of authorities, or "" for the system's.
-func newRemote(address, ca string) (*remote, error) {
+func newRemote(address Location, ca string) (*remote, error) {
 	transport := &http.Transport{
 		DisableCompression: true, MaxResponseHeaderBytes: maxSetHeaders,
 		ForceAttemptHTTP2: true, MaxIdleConns: 1, IdleConnTimeout: 30 * time.Second,
@@ -48,7 +50,7 @@ func newRemote(address, ca string) (*remote, error) {
 		}
 	}
 	client := &http.Client{Transport: transport, Timeout: fetchTimeout, CheckRedirect: sameHost}
-	return &remote{address: address, client: client}, nil
+	return &remote{address: string(address), shown: address.shown(), client: client}, nil
 }
 
 // sameHost refuses to be sent to another host, or from https to http.
@@ -74,6 +76,9 @@ func (r *remote) load(ctx context.Context, known string) (loaded, error) {
 		request.Header.Set("If-None-Match", known)
 	}
 	response, err := r.client.Do(request)
+	if failed, is := errors.AsType[*url.Error](err); is {
+		err = fmt.Errorf("asking %s: %w", r.shown, failed.Err)
+	}
 	if err != nil {
 		return loaded{}, err
 	}
@@ -83,14 +88,14 @@ func (r *remote) load(ctx context.Context, known string) (loaded, error) {
 		return l, nil
 	}
 	if response.StatusCode != http.StatusOK {
-		return loaded{}, fmt.Errorf("%s answers with status %d", r.address, response.StatusCode)
+		return loaded{}, fmt.Errorf("%s answers with status %d", r.shown, response.StatusCode)
 	}
 	l.text, err = io.ReadAll(io.LimitReader(response.Body, maxSet+1))
 	if err != nil {
-		return loaded{}, fmt.Errorf("reading the answer of %s: %w", r.address, err)
+		return loaded{}, fmt.Errorf("reading the answer of %s: %w", r.shown, err)
 	}
 	if len(l.text) > maxSet {
-		return loaded{}, fmt.Errorf("the answer of %s is longer than %d bytes", r.address, maxSet)
+		return loaded{}, fmt.Errorf("the answer of %s is longer than %d bytes", r.shown, maxSet)
 	}
 	l.version = response.Header.Get("ETag")
 	return l, nil

@@ -48,6 +48,7 @@ type Conn struct {
 	name     string // of the server, for errors
 	settings map[string]string
 	probe    probe
+	sender   sender
 
 	out     []byte   // what the next flush writes
 	first   []byte   // what comes before it
@@ -132,6 +133,7 @@ func take(ctx context.Context, raw *pgconn.PgConn, o Options) (*Conn, error) {
 	c.rows.conn = c
 	c.kept.init()
 	c.probe.init(socket(c.net))
+	c.sender.init(c.net)
 	if err := c.limit.under(c, ctx); err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func appendVerb(dst []byte, v verb) []byte {
 func (c *Conn) prepareVerbs() error {
 	for v := range verbCount {
 		name, sql := v.words()
-		c.out = appendParse(c.out, name, sql)
+		c.out = appendParse(c.out, name, sql, nil)
 	}
 	c.sync()
 	if err := c.flush(); err != nil {
