@@ -47,6 +47,7 @@ type Exchange struct {
 	Span Span
 
 	wire   Wire
+	base   context.Context // of a fork, which has no wire
 	ctx    derived
 	ends   []Ender
 	inputs []Value
@@ -214,8 +215,11 @@ func (x *Exchange) Inform(status int, h *Header) error {
 // is first asked for, and again when the deadline has changed since.
 func (x *Exchange) Context() context.Context {
 	base := context.Background()
-	if x.wire != nil {
+	switch {
+	case x.wire != nil:
 		base = x.wire.Context()
+	case x.base != nil:
+		base = x.base
 	}
 	return x.ctx.context(base, x.Deadline)
 }

@@ -7,8 +7,8 @@ import (
 
 // Fork makes an exchange with what x brought and what was made of it, for one goroutine of several that answer parts of
 // x at once. It borrows from x, which must not change, and not end, while forks are used. The request is only for
-// reading; the response is the fork's own, and is forgotten with it. Its context is ctx. It is not ended: nothing is
-// told of it.
+// reading; the response is the fork's own, and is forgotten with it. Its context is ctx, or ends with it where the fork
+// has a deadline of its own. It is not ended: nothing is told of it.
 func (x *Exchange) Fork(ctx context.Context) *Exchange {
 	f := NewExchange(nil)
 	f.Endpoint, f.Route, f.Request, f.Caller, f.Start, f.Deadline = x.Endpoint, x.Route, x.Request, x.Caller, x.Start, x.Deadline
@@ -18,7 +18,7 @@ func (x *Exchange) Fork(ctx context.Context) *Exchange {
 	f.Seen = Seen{floor: slices.Clone(x.Seen.floor)}
 	f.inputs, f.result = slices.Clip(x.inputs), slices.Clip(x.result)
 	f.id, f.newID = x.RequestID(), x.NewID()
-	f.ctx = derived{ctx: ctx, deadline: x.Deadline}
+	f.base, f.ctx = ctx, derived{ctx: ctx, deadline: x.Deadline}
 	return f
 }
 

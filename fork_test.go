@@ -49,3 +49,20 @@ func TestFork(t *testing.T) {
 		t.Error("the context of a fork is not the one it was given")
 	}
 }
+
+// TestForkEnds holds that the context of a fork ends with the one it was given, also when its deadline is its own.
+func TestForkEnds(t *testing.T) {
+	t.Parallel()
+	x := NewExchange(nil)
+	x.Deadline = time.Now().Add(time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	f := x.Fork(ctx)
+	f.Deadline = time.Now().Add(time.Minute)
+	if at, ok := f.Context().Deadline(); !ok || !at.Equal(f.Deadline) {
+		t.Errorf("it ends at %v", at)
+	}
+	cancel()
+	if f.Context().Err() == nil {
+		t.Error("the context of a fork outlasts the one it was given")
+	}
+}

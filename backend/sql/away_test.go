@@ -52,3 +52,22 @@ func TestLostWriteInScatter(t *testing.T) {
 		}
 	}
 }
+
+// TestScatterGivesUp holds that when one shard has failed the others are not waited for.
+func TestScatterGivesUp(t *testing.T) {
+	t.Parallel()
+	n := stores[3].setup(t, "CREATE TABLE IF NOT EXISTS kv (n INT PRIMARY KEY)", nil)
+	for i, number := range []string{"0", "60", "60"} {
+		if err := n.backend().shards[i].transact(t.Context(), []script{{text: "INSERT INTO kv VALUES (" + number + ")"}}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := n.must("GET /x", &Use{Query: query(t, "SELECT 1 / n AS v, pg_sleep(n) AS slept FROM kv"), Scatter: &Scatter{Timeout: 20 * time.Second, Partial: "fail"}})
+	begun := time.Now()
+	if _, err := run(h, exchange("")); sluice.ErrorOf(err).Code != sluice.Internal {
+		t.Errorf("got %v; want the mistake", err)
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("the answer took %v", took)
+	}
+}
