@@ -89,7 +89,7 @@ func find(list []Version, source uint64) (Version, bool) {
 	return Version{}, false
 }
 
-// raise puts v in a list in which it is newer than what stands there of its source.
+// raise puts v at the end of a list in which it is newer than what stands there of its source.
 func raise(list []Version, v Version) (_ []Version, raised bool) {
 	i := slices.IndexFunc(list, func(o Version) bool { return o.Source == v.Source })
 	if i < 0 {
@@ -98,6 +98,5 @@ func raise(list []Version, v Version) (_ []Version, raised bool) {
 	if list[i].Covers(v) {
 		return list, false
 	}
-	list[i] = v
-	return list, true
+	return append(slices.Delete(list, i, i+1), v), true
 }

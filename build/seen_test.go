@@ -128,3 +128,23 @@ func FuzzSeen(f *testing.F) {
 		}
 	})
 }
+
+// TestTokenKeepsLatest holds that of more sources than a token holds those count that were written last, however early
+// they were written first.
+func TestTokenKeepsLatest(t *testing.T) {
+	t.Parallel()
+	var s sluice.Seen
+	for source := range uint64(maxSeen) {
+		s.SetFloor(sluice.Version{Source: source, Position: 1})
+	}
+	s.Advance(sluice.Version{Source: 0, Position: 2})
+	s.Advance(sluice.Version{Source: 99, Position: 1})
+	_, versions, err := decodeSeen(appendSeen(nil, time.Now(), s.Floors()))
+	found := map[uint64]bool{}
+	for _, v := range versions {
+		found[v.Source] = true
+	}
+	if err != nil || len(versions) != maxSeen || !found[0] || !found[99] || found[1] {
+		t.Errorf("%v: the token holds %v; want it without source 1", err, versions)
+	}
+}

@@ -72,13 +72,6 @@ func (l *onceLedger) resumed() (after, pause time.Duration, ok bool) {
 	return l.first.Sub(l.since), l.pause, true
 }
 
-// length is how many writes were begun.
-func (l *onceLedger) length() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.writes)
-}
-
 // onceCounts are what the database has of the writes.
 type onceCounts struct {
 	acknowledged, refused, unknown int

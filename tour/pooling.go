@@ -61,7 +61,7 @@ func pooling(ctx context.Context, s *site) ([]string, error) {
 	}
 	return []string{
 		fmt.Sprintf("%d callers at once: %d queries of 10 ms, all answered in %.2f s;", callers, callers*each, took.Seconds()),
-		fmt.Sprintf("%d connections, and one that watches the server; %s", most, w),
+		fmt.Sprintf("%d connections, and one that watches; %s", most, w),
 	}, nil
 }
 

@@ -176,6 +176,9 @@ func (p *pg) conn(l *cluster.Lease) *pgConn {
 	return c
 }
 
+// lostField tells a caller that a write of its own is lost.
+const lostField = "Consistency-Lost"
+
 func (p *pg) read(x *sluice.Exchange, want consistency) (conn, error) {
 	w := cluster.Want{Consistency: [...]cluster.Consistency{session: cluster.Session, eventual: cluster.Eventual, strong: cluster.Strong}[want]}
 	if want != eventual {
@@ -186,7 +189,7 @@ func (p *pg) read(x *sluice.Exchange, want consistency) (conn, error) {
 		return nil, err
 	}
 	if l.Lost() {
-		x.Response.Header.Set("Consistency-Lost", "1")
+		x.Response.Header.Set(lostField, "1")
 	}
 	if v, known := l.Version(); known {
 		x.Seen.Read(v)
@@ -222,7 +225,8 @@ func (c *pgConn) release(err error) {
 	c.of.conns.Put(c)
 }
 
-// write runs w on the primary. What was not sent is sent once more; what was sent and not answered never is.
+// write runs w on the primary. What was not sent is sent once more; what was sent and not answered never is, and the
+// caller's next read finds out what became of it.
 func (p *pg) write(x *sluice.Exchange, w writer, single bool) error {
 	for again := false; ; again = true {
 		l, err := p.cluster.Write(x.Deadline)
@@ -232,7 +236,7 @@ func (p *pg) write(x *sluice.Exchange, w writer, single bool) error {
 		c := p.conn(l)
 		c.single, c.lsn = single, l.WantsLSN()
 		lsn, err := c.commit(w)
-		if err == nil {
+		if err == nil || postgres.IsUnknown(err) {
 			if v, ok := l.Committed(lsn); ok {
 				x.Seen.Advance(v)
 			}

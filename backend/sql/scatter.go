@@ -228,6 +228,9 @@ func (h *scatter) outcome(x *sluice.Exchange, parts []*part) error {
 	for i, p := range parts {
 		if p.err == nil {
 			x.Join(p.x)
+			if p.x.Response.Header.Has(lostField) {
+				x.Response.Header.Set(lostField, "1")
+			}
 			continue
 		}
 		e, _ := errors.AsType[*sluice.Error](h.dialect.toClient(p.err))

@@ -50,7 +50,7 @@ func (b *backend) settle(env *sluice.Env, i int) {
 		case !b.dialect.passing(s.err):
 			return
 		}
-		s.passing(s.err)
+		b.passing(s, s.err)
 		if !again.wait(b.ctx) {
 			s.err = b.ctx.Err()
 			return

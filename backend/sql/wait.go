@@ -21,15 +21,14 @@ type progress struct {
 	// settled is closed when the tables are there, or err says why they cannot be.
 	settled chan struct{}
 	err     error
-	// failed is closed at the first failure that passes, and why is the last one.
-	failed chan struct{}
-	why    atomic.Pointer[error]
+	// why is the last failure that passes.
+	why atomic.Pointer[error]
 
 	usable atomic.Bool
 }
 
 func newProgress() progress {
-	return progress{migrated: make(chan struct{}), settled: make(chan struct{}), failed: make(chan struct{})}
+	return progress{migrated: make(chan struct{}), settled: make(chan struct{})}
 }
 
 // isReached tells whether statements can be checked on the database.
@@ -45,11 +44,10 @@ func (p *progress) isSettled() bool {
 	}
 }
 
-// passing notes a failure that passes.
-func (p *progress) passing(err error) {
-	if p.why.Swap(&err) == nil {
-		close(p.failed)
-	}
+// passing notes a failure of a shard that passes.
+func (b *backend) passing(s *shard, err error) {
+	s.why.Store(&err)
+	b.failing.Do(func() { close(b.failed) })
 }
 
 // reason is why a shard cannot be used yet.
@@ -76,6 +74,9 @@ type waiting struct {
 	env     *sluice.Env
 	ctx     context.Context
 	running sync.WaitGroup // what goes on until ctx ends
+	// failed is closed at the first failure that passes, of whichever shard: others may wait for it.
+	failed  chan struct{}
+	failing sync.Once
 
 	mu        sync.Mutex // guards all below
 	followers map[*fresh]struct{}
@@ -86,7 +87,7 @@ type waiting struct {
 // wait begins what goes on in the background until the backend is closed.
 func (b *backend) wait(env *sluice.Env) {
 	ctx, cancel := context.WithCancel(context.Background())
-	b.env, b.ctx, b.followers = env, ctx, map[*fresh]struct{}{}
+	b.env, b.ctx, b.followers, b.failed = env, ctx, map[*fresh]struct{}{}, make(chan struct{})
 	env.Cleanup(func() {
 		cancel()
 		b.running.Wait()
@@ -108,7 +109,7 @@ func (b *backend) await(env *sluice.Env) error {
 		if b.allReached() { // they are at work, for as long as nothing fails
 			select {
 			case <-s.settled:
-			case <-s.failed:
+			case <-b.failed:
 			}
 		}
 	}

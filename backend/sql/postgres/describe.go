@@ -30,12 +30,18 @@ func (c *Conn) Describe(ctx context.Context, sql string) (*Stmt, error) {
 	if err := c.limit.under(c, ctx); err != nil {
 		return nil, err
 	}
-	params, fields, err := c.describe(described, sql)
+	var told []uint32
+	params, fields, err := c.describe(described, sql, nil)
+	if untyped(err) && c.err == nil {
+		if told = c.infer(sql); told != nil {
+			params, fields, err = c.describe(described, sql, told)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { c.drop = append(c.drop, described) }()
-	s := &Stmt{SQL: sql, Params: params}
+	s := &Stmt{SQL: sql, Params: params, told: told}
 	for _, f := range fields {
 		s.Columns = append(s.Columns, Column{Name: string(f.Name), OID: f.DataTypeOID, Table: f.TableOID, Attr: f.TableAttributeNumber, form: formOf(f.DataTypeOID)})
 	}

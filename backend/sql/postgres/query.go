@@ -19,7 +19,8 @@ func (c *Conn) Query(s *Stmt, in Input, deadline time.Time, who Contexter) (*Row
 }
 
 // QueryLSN is Query for a statement that commits by itself, on a primary: when its rows are read to the end, LSN of them
-// is how far the server's log was flushed to disk once it had committed. That takes no round trip more.
+// is how far the server's log was flushed to disk once it had committed or, with synchronous_commit off, how far it was
+// written at all. That takes no round trip more.
 func (c *Conn) QueryLSN(s *Stmt, in Input, deadline time.Time, who Contexter) (*Rows, error) {
 	return c.query(s, &in, deadline, who, true)
 }

@@ -120,7 +120,7 @@ func (c *Conn) check(ctx context.Context, sql string) error {
 	if err := c.limit.under(c, ctx); err != nil {
 		return err
 	}
-	_, _, err := c.describe("", sql)
+	_, _, err := c.describe("", sql, nil)
 	return err
 }
 

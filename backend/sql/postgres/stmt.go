@@ -25,7 +25,8 @@ type Stmt struct {
 	// Int64Text has integers of 64 bits, and numerics, answered as strings. It may be set before the first use.
 	Int64Text bool
 
-	params []form // of those that are not PostgreSQL's own, whose numbers differ
+	told   []uint32 // types that the server does not infer by itself; nil for most statements
+	params []form   // of those that are not PostgreSQL's own, whose numbers differ
 	heads  [][]byte
 }
 
@@ -107,7 +108,7 @@ func (c *Conn) prepared(s *Stmt, deadline time.Time, who Contexter) (*prepared, 
 	}
 	k.made++
 	p := &prepared{name: fmt.Sprintf("s%d", k.made), used: k.clock}
-	params, fields, err := c.describe(p.name, s.SQL)
+	params, fields, err := c.describe(p.name, s.SQL, s.told)
 	if err != nil {
 		return nil, err
 	}
@@ -159,9 +160,9 @@ func (c *Conn) Prepare(ctx context.Context, s *Stmt) error {
 }
 
 // describe prepares a statement and returns what the server says of it. Fields are nil of one that gives no rows.
-func (c *Conn) describe(name, sql string) (params []uint32, fields []pgproto3.FieldDescription, err error) {
+func (c *Conn) describe(name, sql string, told []uint32) (params []uint32, fields []pgproto3.FieldDescription, err error) {
 	c.wire.after, c.wire.commits = 0, false
-	c.out = appendDescribe(appendParse(c.appendDrops(c.out[:0]), name, sql), name)
+	c.out = appendDescribe(appendParse(c.appendDrops(c.out[:0]), name, sql, told), name)
 	c.sync()
 	if err := c.flush(); err != nil {
 		return nil, nil, err

@@ -39,7 +39,9 @@ func (v verb) words() (name, sql string) {
 	case rollback:
 		return "sluice_rollback", "ROLLBACK"
 	}
-	return "sluice_flushed", "SELECT pg_catalog.pg_current_wal_flush_lsn()"
+	// Where commits do not wait to be on disk, the place on disk may be before them.
+	return "sluice_flushed", "SELECT CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' " +
+		"THEN pg_catalog.pg_current_wal_insert_lsn() ELSE pg_catalog.pg_current_wal_flush_lsn() END"
 }
 
 // appendVerb runs a verb, and asks for its result in binary format.
@@ -55,7 +57,7 @@ func appendVerb(dst []byte, v verb) []byte {
 func (c *Conn) prepareVerbs() error {
 	for v := range verbCount {
 		name, sql := v.words()
-		c.out = appendParse(c.out, name, sql)
+		c.out = appendParse(c.out, name, sql, nil)
 	}
 	c.sync()
 	if err := c.flush(); err != nil {
@@ -102,9 +104,9 @@ func (c *Conn) Begin(readOnly bool) error {
 	return nil
 }
 
-// Commit commits the transaction, by the deadline of its last statement, and returns how far the server's log was flushed
-// to disk then, if lsn asks for that: zero if the server did not say, or nothing was done. After an error the transaction
-// is undone, unless IsUnknown; one that had failed before can not be committed.
+// Commit commits the transaction, by the deadline of its last statement, and returns how far the server's log was then,
+// if lsn asks for that, as QueryLSN does: zero if the server did not say, or nothing was done. After an error the
+// transaction is undone, unless IsUnknown; one that had failed before can not be committed.
 func (c *Conn) Commit(lsn bool) (uint64, error) {
 	if c.begun != notBegun {
 		c.begun = notBegun

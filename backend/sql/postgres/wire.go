@@ -39,10 +39,16 @@ func closeMessage(dst []byte, at int) []byte {
 	return dst
 }
 
-func appendParse(dst []byte, name, sql string) []byte {
+// appendParse prepares a statement. The server infers the types of the parameters beyond those that it is told, and of
+// those that are zero.
+func appendParse(dst []byte, name, sql string, told []uint32) []byte {
 	dst, at := openMessage(dst, 'P')
 	dst = append(append(dst, name...), 0)
-	dst = append(append(dst, sql...), 0, 0, 0) // the server infers the types of the parameters
+	dst = append(append(dst, sql...), 0)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(told)))
+	for _, oid := range told {
+		dst = binary.BigEndian.AppendUint32(dst, oid)
+	}
 	return closeMessage(dst, at)
 }
 

@@ -42,27 +42,21 @@ func (l *Lease) Lost() bool { return l.lost }
 // visible yet.
 func (l *Lease) Version() (sluice.Version, bool) { return l.version, l.known }
 
-// WantsLSN tells whether a write must ask for pg_current_wal_flush_lsn() after its commit, for Committed: whether there
-// are others to read from, and places to compare.
+// WantsLSN tells whether a write must ask how far the log is after its commit, for Committed: whether there are others to
+// read from, and places to compare.
 func (l *Lease) WantsLSN() bool { return l.write && l.cluster.Tokens() && !l.timed }
 
-// Committed notes that a write of this lease has committed, and returns the version from which it is seen by all. Lsn is
-// what pg_current_wal_flush_lsn() said after the commit, zero where WantsLSN is false or nothing was heard any more.
+// Committed is the version from which a write of this lease is seen by all that has committed, or may have. Lsn is how far
+// the log was after the commit, zero where WantsLSN is false or nothing was heard any more: then the version is a time.
 func (l *Lease) Committed(lsn uint64) (version sluice.Version, ok bool) {
 	v := sluice.Version{Source: l.cluster.options.Source}
 	if l.term == nil || !l.write || !l.cluster.Tokens() {
 		return v, false
 	}
 	v.Timeline = l.term.timeline
-	if l.timed {
+	if v.Position = lsn; l.timed || lsn == 0 {
 		v.Timed, v.Position = true, uint64(l.cluster.options.Now().UnixMilli())+1
-		return v, true
 	}
-	if lsn == 0 {
-		return v, false
-	}
-	l.term.raise(LSN(lsn))
-	v.Position = lsn
 	return v, true
 }
 
