@@ -41,6 +41,10 @@ type NodeBound interface{ NodeBound() string }
 // ever be let in, which is a mistake.
 type PeerBound interface{ PassedOn() bool }
 
+// CallerBound is a block of a policy that may have no use when nobody is known. NeedsCaller tells whether it has none:
+// then it is like one whose kind needs the caller.
+type CallerBound interface{ NeedsCaller() bool }
+
 // None is the block of a backend that needs no entry under backends.
 type None struct{}
 

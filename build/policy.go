@@ -51,6 +51,9 @@ func (m *maker) expand(path string, list []config.Policy, within []string) []*po
 		kind := m.kind(sluice.PolicyRole, block.Kind)
 		plan := &policyPlan{kind: kind, block: block, use: kind.NewUse()}
 		plan.broken = !block.Fill(plan.use)
+		if bound, is := plan.use.(sluice.CallerBound); is && !plan.broken {
+			plan.caller = bound.NeedsCaller()
+		}
 		m.checkShared(plan)
 		m.checkPeer(plan)
 		plans = append(plans, plan)

@@ -21,8 +21,10 @@ const (
 	reload = 5 * time.Minute
 	// idle is for how long a tag is remembered that nobody asks for.
 	idle = 10 * time.Minute
-	// minSweep is the least number of tags at which idle ones are looked for.
+	// minSweep is the least number of tags at which idle ones are looked for, mostTags the number at which also others
+	// are forgotten: some 200 MB.
 	minSweep = 1024
+	mostTags = 1 << 19
 )
 
 // load reads the present generations of tags: nil for each that has none. The whole is nil when a purge has overtaken
@@ -83,16 +85,37 @@ func (g *Tags) adopt(t *Tag, clock int64) *Tag {
 	return known
 }
 
-// sweep forgets tags that were not asked for in a long time. g.mu is held.
+// sweep forgets tags that were not asked for in a long time, and of too many the half that was not asked for the longest:
+// whoever may name any tag must not fill the memory. g.mu is held.
 func (g *Tags) sweep(clock int64) {
+	g.forgetBefore(clock - int64(idle))
+	if len(g.tags) >= g.most {
+		g.forgetBefore(g.median())
+	}
+	n := len(g.tags)
+	g.sweepAt = max(minSweep, min(2*n, g.most), n+n/4)
+}
+
+func (g *Tags) forgetBefore(clock int64) {
 	for name, t := range g.tags {
-		if clock-t.used.Load() > int64(idle) {
+		if t.used.Load() < clock {
 			t.gone = true
 			t.present.Store(nil)
 			delete(g.tags, name)
 		}
 	}
-	g.sweepAt = max(minSweep, 2*len(g.tags))
+}
+
+// median is about when half of the tags were last asked for, by some of them, which a map gives in a random order.
+func (g *Tags) median() int64 {
+	var sample []int64
+	for _, t := range g.tags {
+		if sample = append(sample, t.used.Load()); len(sample) == 255 {
+			break
+		}
+	}
+	slices.Sort(sample)
+	return sample[len(sample)/2]
 }
 
 // find is the tag that is remembered under the name, or one that is not remembered yet.

@@ -43,6 +43,7 @@ type Tags struct {
 	mu      sync.Mutex      // guards what follows
 	tags    map[string]*Tag // those that something was kept under
 	sweepAt int             // the size of tags at which it is swept
+	most    int             // the size of tags at which also some are forgotten that are in use
 	loads   map[*load]struct{}
 	pending map[string]int // purges that have not reached the store, by tag
 	// recent are the numbers of purges by tag; those up to recentFrom are not remembered.
@@ -78,7 +79,7 @@ func Open(env *sluice.Env) (*Tags, error) { return sluice.Share(env, "", open) }
 func open(env *sluice.Env) (*Tags, error) {
 	g := &Tags{
 		state: env.State, now: env.Now, log: env.Log, base: env.Now(),
-		tags: map[string]*Tag{}, sweepAt: minSweep, loads: map[*load]struct{}{}, pending: map[string]int{}, recent: map[string]uint64{},
+		tags: map[string]*Tag{}, sweepAt: minSweep, most: mostTags, loads: map[*load]struct{}{}, pending: map[string]int{}, recent: map[string]uint64{},
 	}
 	g.series = newSeries(env.Metrics, g)
 	g.rounds.init(g.tail)

@@ -355,6 +355,25 @@ func TestIdleTagsAreForgotten(t *testing.T) {
 }
 
 // What was kept outlives tags that nobody uses for a while; tags that are opened anew do not go by what those knew.
+// Whoever asks for ever other things that are kept under tags of their own does not fill the memory.
+func TestTagsAreBounded(t *testing.T) {
+	t.Parallel()
+	g := node(t, memory.New(time.Now))
+	g.most = 4 * minSweep
+	hot := stamped(t, g, "hot")
+	for i := range 50 * minSweep {
+		g.Remember([]Stamp{g.Stamp(fmt.Sprint(i), ID{1})})
+		if i%minSweep == 0 {
+			g.Remember(hot)
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.tags) > g.most || g.tags["hot"] == nil {
+		t.Errorf("%d tags, want at most %d, and with them the one in use", len(g.tags), g.most)
+	}
+}
+
 func TestStampsOfClosedTags(t *testing.T) {
 	t.Parallel()
 	s := memory.New(time.Now)

@@ -28,10 +28,7 @@ func open(env *sluice.Env, ep *sluice.Endpoint, c *Config) (sluice.Policy, error
 	if ep == nil {
 		return nil, errors.New("a cache is of one endpoint; want it among the policies of endpoints, or under every_endpoint")
 	}
-	switch {
-	case c.Private && !ep.Authenticated:
-		return nil, sluice.At("private", errors.New("no policy before it finds out who asks, so there is nobody to keep answers for"))
-	case ep.Authenticated && !c.Private && !c.Shared:
+	if ep.Authenticated && !c.Private && !c.Shared {
 		return nil, errors.New("it is known who asks, and not told who may have what was kept; want private: true where each caller has " +
 			"answers of its own, or shared: true where all get the same")
 	}

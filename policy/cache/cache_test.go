@@ -306,7 +306,7 @@ func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string][]string{
 		"it is known who asks":                  {"1m", "test_caller: {subject: ann}"},
-		"so there is nobody to keep":            {"{ttl: 1m, private: true}"},
+		"cache needs the caller":                {"{ttl: 1m, private: true}"},
 		"cannot be both":                        {"{ttl: 1m, private: true, shared: true}", "test_caller: {subject: ann}"},
 		"empty tag":                             {`{ttl: 1m, tags: [""]}`},
 		"is not the name":                       {`{ttl: 1m, vary: ["a b"]}`},
@@ -333,6 +333,20 @@ func TestOrder(t *testing.T) {
 	_, err := build.Make(sluicetest.Document(t, text), build.Options{Kinds: kinds}, nil)
 	if err == nil || !strings.Contains(err.Error(), "cache must stand after test_caller, because") {
 		t.Errorf("got %v, want the order refused", err)
+	}
+}
+
+// A public endpoint leaves out what is kept for callers, as it leaves out what finds out who they are.
+func TestPublicEndpoint(t *testing.T) {
+	t.Parallel()
+	text := "every_endpoint:\n  - test_caller: {subject: ann}\n  - cache: {ttl: 1m, private: true}\nendpoints:\n"
+	for _, name := range []string{"known", "public"} {
+		text += "  " + name + ": {route: GET /" + name + ", public: " + fmt.Sprint(name == "public") + ", test_handler: {name: h}}\n"
+	}
+	b := &backend{serve: echoes}
+	h := sluicetest.Node(t, "sluice: 1\n"+text, cache.Kind, sluicetest.CallerKind, sluicetest.HandlerKind(map[string]sluice.Handler{"h": b}))
+	for target, want := range map[string]string{"/known": "Sluice; fwd=uri-miss; stored", "/public": ""} {
+		wantStatus(t, get(t, h, target), want)
 	}
 }
 

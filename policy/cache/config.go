@@ -60,7 +60,8 @@ type Config struct {
 	Vary []string `yaml:"vary"`
 	// What the answer is made of, for `invalidate` to end it: up to 16 tags.
 	Tags []sluice.Template `yaml:"tags"`
-	// Each caller has answers of its own. For callers without a subject nothing is kept.
+	// Each caller has answers of its own. For callers without a subject nothing is kept, and a public endpoint leaves the
+	// block out of every_endpoint.
 	Private bool `yaml:"private"`
 	// All callers get the same answers. Say so only where that holds; what they depend on besides can stand in `key`.
 	Shared bool `yaml:"shared"`
@@ -115,6 +116,9 @@ func (c *Config) Check() error {
 
 // mostBody bounds what is kept of one answer, in memory and in the store.
 const mostBody = 64e6
+
+// NeedsCaller tells that private answers are kept for callers that are known.
+func (c *Config) NeedsCaller() bool { return c.Private }
 
 // NodeBound tells that tags must be ended on all nodes.
 func (c *Config) NodeBound() string {

@@ -31,6 +31,20 @@ func TestInvalidate(t *testing.T) {
 	wantAsked(t, b, 6)
 }
 
+// A backend that panics may have written before.
+func TestPanicInvalidates(t *testing.T) {
+	t.Parallel()
+	h, b := setup(t, build.Options{}, tagged, echoes)
+	get(t, h, "/e/1")
+	b.becomes(func(*sluice.Exchange) error { panic("of the test") })
+	func() {
+		defer func() { _ = recover() }()
+		put(t, h, "/e/1")
+	}()
+	b.becomes(echoes)
+	wantStatus(t, get(t, h, "/e/1"), "Sluice; fwd=stale; detail=PURGED; stored")
+}
+
 func TestOnlyWritesInvalidate(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -100,19 +100,28 @@ func (h *handler) Serve(x *sluice.Exchange) error {
 			names = append(names, string(name))
 		}
 	}
+	returned := false
+	defer func() {
+		if !returned { // after a panic nobody can tell whether the write was done
+			h.purge(x, names)
+		}
+	}()
 	err := h.next.Serve(x)
-	if !mayHaveWritten(x, err) {
-		return err
+	if returned = true; mayHaveWritten(x, err) {
+		h.purge(x, names)
 	}
+	return err
+}
+
+func (h *handler) purge(x *sluice.Exchange, names []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	v, failed := h.tags.Purge(ctx, names, x.Seen.Floors())
 	if failed != nil {
 		h.log.Error("a purge waits for the store", "endpoint", h.endpoint, "tags", names, "error", failed)
-		return err
+		return
 	}
 	x.Seen.Advance(v)
-	return err
 }
 
 // mayHaveWritten tells whether the data may be other than before.

@@ -220,6 +220,12 @@ func TestRestartedEmpty(t *testing.T) {
 // slow is a way to a server that holds back what comes from it.
 func slow(t *testing.T, server string, by time.Duration) (address string) {
 	t.Helper()
+	return way(t, func() string { return server }, by)
+}
+
+// way is one to the server of the moment, for new connections.
+func way(t *testing.T, server func() string, by time.Duration) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +237,7 @@ func slow(t *testing.T, server string, by time.Duration) (address string) {
 			if err != nil {
 				return
 			}
-			far, err := net.Dial("tcp", server)
+			far, err := net.Dial("tcp", server())
 			if err != nil {
 				near.Close()
 				continue
@@ -269,6 +275,31 @@ func TestSlow(t *testing.T) {
 	}
 	fast := open(t, redis.Config{URL: sluice.Secret("redis://" + slow(t, r.Address(), 80*time.Millisecond))})
 	eventually(t, "a slow redis answers", func() bool { return answers(fast) })
+}
+
+// A name may lead to another server after a failover, while the one that was there goes on to answer as a replica.
+func TestDemoted(t *testing.T) {
+	t.Parallel()
+	old, next := servers.StartRedis(t, servers.RedisOptions{}), servers.StartRedis(t, servers.RedisOptions{})
+	var server atomic.Pointer[servers.Redis]
+	server.Store(old)
+	s := open(t, redis.Config{URL: sluice.Secret("redis://" + way(t, func() string { return server.Load().Address() }, 0))})
+	writes := func() bool { return s.SetValue(context.Background(), "a", []byte("1"), time.Minute) == nil }
+	eventually(t, "redis takes values", writes)
+	server.Store(next)
+	host, port, err := net.SplitHostPort(next.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer := old.Do("REPLICAOF", host, port); answer != "OK" {
+		t.Fatal(answer)
+	}
+	eventually(t, "the other server takes values, though this one answers", func() bool {
+		for range 3 {
+			answers(s)
+		}
+		return writes()
+	})
 }
 
 // Callers of one bucket go together, and an empty bucket is not asked for: a flood costs Redis next to nothing.

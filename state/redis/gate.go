@@ -153,6 +153,8 @@ func (s *State) settle(g *gate, err error) error {
 	case is && answer.IsNil():
 		g.answered()
 		return nil
+	case is && strings.HasPrefix(answer.Error(), "READONLY"):
+		g.give(err) // it answers what is read, but another took over, to which a new connection may lead
 	case !is, cannotServe(answer.Error()):
 		g.failed(err)
 	default:
@@ -162,10 +164,9 @@ func (s *State) settle(g *gate, err error) error {
 	return fmt.Errorf("redis: %w: %w", err, sluice.ErrStore)
 }
 
-// cannotServe tells whether an error that Redis answers says that this server, or the cluster, cannot work now, or is no
-// longer the one to ask.
+// cannotServe tells whether an error that Redis answers says that this server, or the cluster, cannot work now.
 func cannotServe(answer string) bool {
-	for _, code := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOREPLICAS"} {
+	for _, code := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOREPLICAS"} {
 		if strings.HasPrefix(answer, code) {
 			return true
 		}

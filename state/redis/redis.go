@@ -103,7 +103,7 @@ func (s *State) keepConnected(tried chan struct{}) {
 			if told {
 				s.log.Info("redis answers again")
 			}
-			pause, told = firstPause, false
+			told = false
 			g := newGate(client, s.timeout)
 			s.gate.Store(g)
 			once(&tried)
@@ -113,6 +113,9 @@ func (s *State) keepConnected(tried chan struct{}) {
 			case <-s.ctx.Done():
 			}
 			s.gate.Store(nil)
+			if time.Since(g.made) > lastPause {
+				pause = firstPause
+			}
 			s.running.Go(client.Close) // which waits for what is under way
 		}
 		once(&tried)
