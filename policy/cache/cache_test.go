@@ -373,6 +373,15 @@ func TestReloadKeepsAnswers(t *testing.T) {
 		if a := get(t, second, "/e/1"); isHit(a) == (block != "1m") {
 			t.Errorf("%s: got %v after a write", block, a.Header)
 		}
+		get(t, second, "/e/1")
+		third, err := build.Make(sluicetest.Document(t, configText(strings.Replace(block, "1m", "10s", 1))), o, second)
+		if err != nil {
+			t.Fatal(err)
+		}
 		second.Retire()
+		if a := get(t, third, "/e/1"); isHit(a) {
+			t.Errorf("%s: got %v after a reload with another time, want no hit of the longer one", block, a.Header)
+		}
+		third.Retire()
 	}
 }

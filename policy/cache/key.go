@@ -35,6 +35,8 @@ func newKeys(ep *sluice.Endpoint, c *Config) *keys {
 	k := &keys{refs: c.Key, vary: c.Vary, private: c.Private}
 	k.rules = appendPart([]byte{keyVersion}, []byte(ep.Name))
 	k.rules = append(k.rules, flag(c.Private), flag(c.Shared))
+	k.rules = binary.AppendUvarint(k.rules, uint64(c.TTL))
+	k.rules = binary.AppendUvarint(k.rules, uint64(c.StaleWhileRevalidate))
 	k.rules = binary.AppendUvarint(k.rules, uint64(len(c.Key)))
 	for i := range c.Key {
 		k.rules = appendPart(k.rules, []byte(c.Key[i].String()))
