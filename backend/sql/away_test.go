@@ -71,3 +71,28 @@ func TestScatterGivesUp(t *testing.T) {
 		t.Errorf("the answer took %v", took)
 	}
 }
+
+// TestFrozenWhilePreparing holds that a statement which is checked is not waited for without end: a reload would be.
+func TestFrozenWhilePreparing(t *testing.T) {
+	t.Parallel()
+	p := serverOf(t)
+	n, err := stores[1].start(t, at(p.URL("postgres")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Freeze()
+	made := make(chan error, 1)
+	go func() {
+		_, err := n.handle("GET /x", n.ask("SELECT 1 AS n", "one"))
+		made <- err
+	}()
+	select {
+	case err := <-made:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(2 * prepareWait):
+		t.Error("it is still waited for")
+	}
+	p.Thaw()
+}

@@ -105,6 +105,8 @@ func (s *shard) openServers(env *sluice.Env, w *Where, d named) error {
 }
 
 func (p *pg) prepare(ctx context.Context, text string, int64Text bool) (*statement, error) {
+	ctx, cancel := context.WithTimeout(ctx, prepareWait)
+	defer cancel()
 	var s *postgres.Stmt
 	err := p.lead(ctx, func(c *postgres.Conn) (err error) {
 		s, err = c.Describe(ctx, text)
@@ -134,7 +136,7 @@ func keyKind(c *postgres.Column) keying {
 	return noKey
 }
 
-// prepareWait is how long a statement waits to be checked.
+// prepareWait is how long a statement waits to be checked, and how long what is not a request's waits for a connection.
 const prepareWait = 10 * time.Second
 
 // lead runs f on a connection to the primary.
