@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluiceapi/sluice"
@@ -125,6 +126,26 @@ func (r *run) lookup(name string) (string, bool) {
 	return r.Lookup(name)
 }
 
+// readyTime is how long a node may take to reach what it needs.
+const readyTime = time.Minute
+
+// within tells whether wait returns in time.
+func within(d time.Duration, wait func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
+	}()
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case <-done:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
 // serve serves a config, with what is laid over it, on a free port, whatever it says of addresses, and returns the address.
 func (r *run) serve(files []string) (string, error) {
 	doc := config.Load(files, config.Options{Lookup: r.lookup})
@@ -133,14 +154,22 @@ func (r *run) serve(files []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var ready sync.WaitGroup
+	hold := func(string) func() {
+		ready.Add(1)
+		return sync.OnceFunc(ready.Done)
+	}
 	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log, Metrics: metrics, Observe: observer.Handler,
-		OpenRedis: r.OpenRedis}, nil)
+		OpenRedis: r.OpenRedis, Hold: hold}, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", r.File, err)
 	}
 	var nodes build.Switch
 	nodes.Swap(node)
 	r.stops = append(r.stops, func() { nodes.Swap(nil) })
+	if !within(readyTime, ready.Wait) {
+		return "", fmt.Errorf("%s: the node is not ready after %s: what it needs cannot be reached", r.File, readyTime)
+	}
 	listen := r.Server(&doc.File)
 	listen.HTTP, listen.HTTPS, listen.Drain = "127.0.0.1:0", nil, server.Drain{}
 	s, err := server.New(listen, &nodes, r.Log)
