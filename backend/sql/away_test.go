@@ -19,7 +19,7 @@ func TestPrimaryAwayAtStart(t *testing.T) {
 	_, change := folders(t)
 	started := make(chan *node, 1)
 	go func() {
-		n, err := stores[3].start(t, at(pg.URL("postgres"), other), change)
+		n, err := stores[3].begin(t, at(pg.URL("postgres"), other), change)
 		if err != nil {
 			t.Error(err)
 		}
