@@ -51,7 +51,7 @@ type Use struct {
 	// Asks all shards, and makes one answer of theirs. A backend without shards answers alike.
 	Scatter *Scatter `yaml:"scatter"`
 	// How new the data of a GET must be. eventual: as old as max_lag allows. session: with all that the caller has written
-	// or seen before, as its `Consistency-Token` says. strong: with all that was committed, so read on the primary.
+	// before, as its `Consistency-Token` says. strong: with all that was committed, so read on the primary.
 	Consistency string `yaml:"consistency" enum:"eventual,session,strong"`
 }
 
