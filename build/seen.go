@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/sluiceapi/sluice"
@@ -75,7 +76,7 @@ func (h *seen) tell(x *sluice.Exchange) {
 	token := h.keys.Seal(tokenPurpose, appendSeen(space[:0], h.now(), x.Seen.Floors()))
 	x.Response.Header.Set(tokenField, token)
 	if x.Request.Scheme == "https" {
-		x.Response.Header.Add("Set-Cookie", tokenCookie+"="+token+"; Secure; Path=/; Max-Age=30; HttpOnly; SameSite=Lax")
+		x.Response.Header.Add("Set-Cookie", tokenCookie+"="+token+"; Secure; Path=/; Max-Age="+strconv.Itoa(int(sluice.SeenFor/time.Second))+"; HttpOnly; SameSite=Lax")
 	}
 }
 

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/config"
 	"github.com/sluiceapi/sluice/observe"
-	"github.com/sluiceapi/sluice/state/redis"
 )
 
 // make makes a node of a config, with all mistakes that can be found: those of the parts that only the command joins
@@ -20,11 +18,6 @@ func (t *tool) make(doc *config.Document, o build.Options, previous *build.Node)
 	}
 	o.Kinds, o.OpenRedis = t.kinds, openRedis
 	return build.Make(doc, o, previous)
-}
-
-// openRedis opens what nodes share in Redis.
-func openRedis(env *sluice.Env, c *config.Redis) (sluice.State, error) {
-	return redis.Open(env, redis.Config{URL: c.URL, Timeout: c.Timeout, Prefix: c.Prefix, CA: string(c.CA), Cert: string(c.Cert), Key: string(c.Key)})
 }
 
 func findFaults(doc *config.Document) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -210,28 +209,4 @@ func version() string {
 		}
 	}
 	return "devel"
-}
-
-func (t *tool) initCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "init [FILE]",
-		Short: "Write a small working config to start from",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			file := "sluice.yaml"
-			if len(args) == 1 {
-				file = args[0]
-			}
-			f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-			if err != nil {
-				return failed(fmt.Errorf("write %s: %w", file, err))
-			}
-			_, err = f.WriteString(starter)
-			if err := errors.Join(err, f.Close()); err != nil {
-				return failed(fmt.Errorf("write %s: %w", file, err))
-			}
-			fmt.Fprintf(t.out, "wrote %s; serve it with: sluice run %s\n", file, file)
-			return nil
-		},
-	}
 }

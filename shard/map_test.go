@@ -110,38 +110,6 @@ func TestMapErrors(t *testing.T) {
 	}
 }
 
-func TestList(t *testing.T) {
-	t.Parallel()
-	shards, values := []string{"us", "eu"}, map[string]string{"EU": "eu", "US": "us", "CA": "us"}
-	for _, c := range []struct{ otherwise, value, want string }{
-		{"", "EU", "eu"}, {"", "CA", "us"}, {"", "eu", ""}, {"", "", ""}, {"eu", "JP", "eu"}, {"eu", "US", "us"},
-	} {
-		l, err := shard.NewList(shards, values, c.otherwise)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := ""
-		if i, ok := l.Shard([]byte(c.value)); ok {
-			got = l.Names()[i]
-		}
-		if got != c.want {
-			t.Errorf("%q lives on %q, want %q", c.value, got, c.want)
-		}
-	}
-	for _, err := range []error{
-		listError(shards, map[string]string{"EU": "europe"}, ""), listError(shards, values, "asia"), listError(nil, nil, ""),
-	} {
-		if err == nil || !strings.Contains(err.Error(), "; want") {
-			t.Errorf("a list that cannot be: %v", err)
-		}
-	}
-}
-
-func listError(shards []string, values map[string]string, otherwise string) error {
-	_, err := shard.NewList(shards, values, otherwise)
-	return err
-}
-
 func FuzzMap(f *testing.F) {
 	f.Add(`{"epoch":1,"shards":[{"name":"a","slots":"0-99,200-4095"},{"name":"b","slots":"100-199"},{"name":"c","slots":""}]}`)
 	f.Add(`{"epoch":9223372036854775807,"shards":[{"name":"a","slots":" 0 - 1 ,2-4095"}]}`)

@@ -256,12 +256,14 @@ func (h *handler) reading(x *sluice.Exchange, r reader) error {
 
 // readingFrom is reading from a shard.
 func (h *handler) readingFrom(x *sluice.Exchange, at int, r reader) error {
+	failed := ""
 	for again := false; ; again = true {
-		c, err := h.shards[at].read(x, h.want)
+		c, err := h.shards[at].read(x, h.want, failed)
 		if err != nil {
 			return err
 		}
 		err = r.readOn(x, at, c)
+		failed = c.server()
 		c.release(err)
 		if err == nil || again || !h.dialect.dead(err) {
 			return err

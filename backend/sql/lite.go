@@ -91,7 +91,7 @@ type liteConn struct {
 }
 
 // read takes a reader: what runs on it ends at the deadline, and when the client leaves.
-func (l *lite) read(x *sluice.Exchange, _ consistency) (conn, error) {
+func (l *lite) read(x *sluice.Exchange, _ consistency, _ string) (conn, error) {
 	c, err := l.db.Acquire(context.Background()) // it waits shortly at most, so the exchange need not make a context
 	if err != nil {
 		return nil, err
@@ -108,6 +108,8 @@ func (c *liteConn) release(error) {
 	c.raw, c.rows = nil, liteRows{}
 	c.of.conns.Put(c)
 }
+
+func (c *liteConn) server() string { return "" }
 
 func (c *liteConn) snapshot() error { return c.raw.Snapshot() }
 

@@ -184,8 +184,8 @@ func (p *pg) conn(l *cluster.Lease) *pgConn {
 // lostField tells a caller that a write of its own is lost.
 const lostField = "Consistency-Lost"
 
-func (p *pg) read(x *sluice.Exchange, want consistency) (conn, error) {
-	w := cluster.Want{Consistency: [...]cluster.Consistency{session: cluster.Session, eventual: cluster.Eventual, strong: cluster.Strong}[want]}
+func (p *pg) read(x *sluice.Exchange, want consistency, failed string) (conn, error) {
+	w := cluster.Want{Consistency: [...]cluster.Consistency{session: cluster.Session, eventual: cluster.Eventual, strong: cluster.Strong}[want], Except: failed}
 	if want != eventual {
 		w.Floor, w.HasFloor = x.Seen.Floor(p.source)
 	}
@@ -201,6 +201,8 @@ func (p *pg) read(x *sluice.Exchange, want consistency) (conn, error) {
 	}
 	return p.conn(l), nil
 }
+
+func (c *pgConn) server() string { return c.lease.Server() }
 
 func (c *pgConn) snapshot() error {
 	c.open = true

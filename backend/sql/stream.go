@@ -33,8 +33,9 @@ func (h *list) Serve(x *sluice.Exchange) error {
 	if err != nil {
 		return call.end(err)
 	}
+	failed := ""
 	for again := false; ; again = true {
-		c, err := h.shards[at].read(x, h.want)
+		c, err := h.shards[at].read(x, h.want, failed)
 		if err != nil {
 			return call.end(err)
 		}
@@ -42,6 +43,7 @@ func (h *list) Serve(x *sluice.Exchange) error {
 		if streams {
 			return nil
 		}
+		failed = c.server()
 		c.release(err)
 		if err == nil || again || !h.dialect.dead(err) {
 			return call.end(err)

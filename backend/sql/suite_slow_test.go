@@ -132,7 +132,7 @@ func TestSuiteExhausted(t *testing.T) {
 			page := n.use("GET /x", &Use{Query: query(t, "SELECT id FROM users"), Page: keyset(t, 2, "id")})
 			var held []conn
 			for _, s := range n.backend().shards {
-				c, err := s.read(exchange(""), session)
+				c, err := s.read(exchange(""), session, "")
 				if err != nil {
 					t.Fatal(err)
 				}

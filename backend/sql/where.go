@@ -87,7 +87,8 @@ type ShardBy struct {
 
 // Pool bounds the connections of one node to one PostgreSQL server.
 type Pool struct {
-	// The most connections, for reads and writes together.
+	// The most connections, for reads and writes together. At most half of them are lent to long answers, so that slow
+	// clients do not keep short ones waiting.
 	Max int `yaml:"max" min:"1" max:"10000"`
 	// How many are kept open when there is little to do.
 	MinIdle int `yaml:"min_idle" min:"0"`

@@ -191,8 +191,18 @@ const (
 	roleChecker
 )
 
-// connect opens a connection for a role.
+// connect opens a connection for a role. While others make the file, or put it into WAL mode, SQLite does not wait by
+// itself, and says that it is locked.
 func (db *DB) connect(r role) (*Conn, error) {
+	for end := time.Now().Add(db.options.BusyTimeout); ; <-time.After(lockEvery) {
+		c, err := db.connectOnce(r)
+		if err == nil || !IsBusy(err) || time.Now().After(end) {
+			return c, err
+		}
+	}
+}
+
+func (db *DB) connectOnce(r role) (*Conn, error) {
 	flags := sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE
 	if db.options.ReadOnly {
 		flags = sqlite3.OPEN_READONLY

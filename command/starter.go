@@ -1,8 +1,0 @@
-package command
-
-import _ "embed"
-
-// starter is what init writes.
-//
-//go:embed starter.yaml
-var starter string
