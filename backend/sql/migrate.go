@@ -36,7 +36,7 @@ func (b *backend) migrate(ctx context.Context, env *sluice.Env, s *shard) error 
 	}
 	for _, m := range done {
 		if !env.Dry {
-			env.Log.Info("migration applied", "shard", s.name, "name", m.Name, "took", m.Duration.String())
+			s.log(env).Info("migration applied", "name", m.Name, "took", m.Duration.String())
 		}
 	}
 	return nil

@@ -1,11 +1,20 @@
 package sql
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/backend/sql/sqlite"
 )
+
+// log is the log of a database.
+func (s *shard) log(env *sluice.Env) *slog.Logger {
+	if s.name == "" {
+		return env.Log
+	}
+	return env.Log.With("shard", s.name)
+}
 
 // labels are those of the series of a database.
 func (s *shard) labels(env *sluice.Env) []sluice.Label {

@@ -88,16 +88,13 @@ func (s *shard) openServers(env *sluice.Env, w *Where, d named) error {
 	p := &pg{source: sourceOf(env.Name, s.name)}
 	p.conns.New = func() any { return &pgConn{of: p} }
 	o.Conn.Canceller = &p.canceller
-	o.Source, o.Name, o.Shard, o.Log, o.Metrics, o.Now = p.source, env.Name, s.name, env.Log, env.Metrics, env.Now
-	if s.name != "" {
-		o.Log = env.Log.With("shard", s.name)
-	}
+	o.Source, o.Name, o.Shard, o.Log, o.Metrics, o.Now = p.source, env.Name, s.name, s.log(env), env.Metrics, env.Now
 	if p.cluster, err = cluster.Open(o); err != nil {
 		return s.at(err)
 	}
 	env.Cleanup(func() {
 		if err := p.close(); err != nil {
-			env.Log.Error("closing a database", "shard", s.name, "error", err)
+			s.log(env).Error("closing a database", "error", err)
 		}
 	})
 	s.database, s.reached = p, p.cluster.Reached()

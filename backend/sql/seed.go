@@ -45,7 +45,7 @@ func (b *backend) seed(ctx context.Context, env *sluice.Env, s *shard) error {
 	if err := s.transact(ctx, scripts, false); err != nil {
 		return sluice.At("seed", err)
 	}
-	env.Log.Info("database filled", "shard", s.name, "files", len(files), "took", env.Now().Sub(started).Round(time.Millisecond).String())
+	s.log(env).Info("database filled", "files", len(files), "took", env.Now().Sub(started).Round(time.Millisecond).String())
 	return nil
 }
 

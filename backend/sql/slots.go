@@ -124,7 +124,7 @@ func (b *backend) openSlots(ctx context.Context, env *sluice.Env, i int) error {
 	if err := s.alone(ctx, func() error { return s.writeSlots(ctx, agreed) }); err != nil {
 		return err
 	}
-	env.Log.Info("slots noted", "shard", s.name, "epoch", agreed.Epoch())
+	s.log(env).Info("slots noted", "epoch", agreed.Epoch())
 	return nil
 }
 

@@ -119,7 +119,7 @@ func (b *backend) await(env *sluice.Env) error {
 		case <-s.settled:
 			done = append(done, s)
 		default:
-			env.Log.Warn("a database is not ready; the node goes on trying", "shard", s.name, "error", s.reason())
+			s.log(env).Warn("a database is not ready; the node goes on trying", "error", s.reason())
 			ready := env.Hold(b.title(s))
 			env.Cleanup(ready) // what is closed is not waited for
 			b.running.Go(func() { b.reach(env, s, ready) })
@@ -173,7 +173,7 @@ func (b *backend) reach(env *sluice.Env, s *shard, ready func()) {
 	case errors.Is(s.err, context.Canceled), errors.Is(s.err, errCanary):
 		return
 	case s.err != nil:
-		env.Log.Error("a database was reached, and its tables cannot be made", "shard", s.name, "error", s.err)
+		s.log(env).Error("a database was reached, and its tables cannot be made", "error", s.err)
 		return
 	}
 	b.welcome(env, s)
@@ -182,7 +182,7 @@ func (b *backend) reach(env *sluice.Env, s *shard, ready func()) {
 
 // welcome makes all endpoints anew, for a shard can be used that could not.
 func (b *backend) welcome(env *sluice.Env, s *shard) {
-	env.Log.Info("a database is reached", "shard", s.name)
+	s.log(env).Info("a database is reached")
 	b.mu.Lock()
 	b.turn++
 	var all []*fresh
@@ -227,7 +227,7 @@ func (b *backend) lose(s *shard, err error) {
 	if !s.usable.CompareAndSwap(true, false) {
 		return
 	}
-	b.env.Log.Warn("a database cannot be reached; the node goes on trying", "shard", s.name, "error", err)
+	s.log(b.env).Warn("a database cannot be reached; the node goes on trying", "error", err)
 	ready := b.env.Hold(b.title(s))
 	b.running.Go(func() {
 		defer ready()
