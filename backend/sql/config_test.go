@@ -47,7 +47,7 @@ func TestSuite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sluicetest.Backend(t, sluicetest.BackendCase{Kind: sql.Kind, Where: "sql:\n  url: sqlite:x.db", Use: use, Route: "POST /e", Line: "POST /e"})
+			sluicetest.Backend(t, sluicetest.BackendCase{Kind: sql.Kind, Where: "sql:\n  url: sqlite:x.db\n  readers: 64", Use: use, Route: "POST /e", Line: "POST /e"})
 		})
 	}
 }

@@ -57,11 +57,18 @@ func TestUnknownWriteIsSeen(t *testing.T) {
 	eventually(t, "the replica serves", func() bool { got, _ := run(get, exchange("")); return got == stale })
 	pg.Replicas[0].Pause()
 	pg.Primary.Set("synchronous_standby_names", "'nobody'")
-	x := exchange(`{"k": 1}`)
-	x.Deadline = time.Now().Add(500 * time.Millisecond)
-	if err := put.Serve(x); sluice.ErrorOf(err).Message != msgUnknown {
-		t.Fatalf("got %v", err)
-	}
+	var x *sluice.Exchange
+	writes := 0
+	eventually(t, "the server waits for a standby that there is not", func() bool {
+		writes++
+		x = exchange(fmt.Sprintf(`{"k": %d}`, writes))
+		x.Deadline = time.Now().Add(500 * time.Millisecond)
+		err := put.Serve(x)
+		if err != nil && sluice.ErrorOf(err).Message != msgUnknown {
+			t.Fatalf("got %v", err)
+		}
+		return err != nil
+	})
 	if got, err := run(get, exchange("")); got != stale {
 		t.Fatalf("%s, %v; the test proves nothing", got, err)
 	}
@@ -70,5 +77,8 @@ func TestUnknownWriteIsSeen(t *testing.T) {
 			t.Fatalf("the caller was answered %s, %v", got, err)
 		}
 	}
-	eventually(t, "the write is seen", func() bool { got, _ := run(get, after(x, "")); return got == `{"replica":false,"n":1}` })
+	eventually(t, "the write is seen", func() bool {
+		got, _ := run(get, after(x, ""))
+		return got == fmt.Sprintf(`{"replica":false,"n":%d}`, writes)
+	})
 }
