@@ -1,6 +1,7 @@
 package sluice
 
 import (
+	"context"
 	"log/slog"
 	"time"
 )
@@ -34,6 +35,13 @@ type Env struct {
 	Hold func(what string) (ready func())
 	// Shared is how Share finds what blocks have in common. Where it is nil, nothing is shared.
 	Shared func(key ShareKey, open func(*Env) (any, error)) (any, error)
+	// Jobs has exchanges served later; nil where nothing does.
+	Jobs Jobs
+	// Work has run called once the node has taken over, on a process that works, on a goroutine of its own. take ends when
+	// the node is replaced or the process stops: then run takes up nothing more, finishes what it has begun, and returns.
+	// keep ends when what has been begun must be given up too. What the block opened is closed after run has returned. It
+	// is never nil.
+	Work func(run func(take, keep context.Context))
 	// Progress is told how far a long task at start has come; it is never nil.
 	Progress func(task string, done, total int64)
 

@@ -33,6 +33,7 @@ var house = []rule{
 	{pkg: "build", ours: []string{".", "config", "router", "input", "state/memory"}, why: "it folds chains of kinds that it is given, so it names none"},
 	{pkg: "state/memory", ours: []string{"."}, why: "it is what nodes share, in memory, and nothing else"},
 	{pkg: "state/redis", ours: []string{"."}, others: []string{"github.com/redis/rueidis"}, why: "it is what nodes share, in Redis, and nothing else"},
+	{pkg: "job", ours: []string{"."}, why: "it is the life of a job, and knows neither where jobs are kept nor who rings"},
 	{pkg: "shard", why: "it places keys, and knows no database"},
 	{pkg: "internal/pemfile", why: "certificates, keys and authorities come from files in several rooms, and it knows none of them"},
 	{pkg: "server", ours: []string{".", "internal/pemfile"}, others: []string{"golang.org/x/net", "golang.org/x/sys"}, why: "an engine can be replaced only while nothing else is in it"},
