@@ -40,7 +40,7 @@ type Env struct {
 	// Work has run called once the node has taken over, on a process that works, on a goroutine of its own. take ends when
 	// the node is replaced or the process stops: then run takes up nothing more, finishes what it has begun, and returns.
 	// keep ends when what has been begun must be given up too. What the block opened is closed after run has returned. It
-	// is never nil.
+	// is for policies and endpoints: what is open longer than one node has its own way to work. It is never nil.
 	Work func(run func(take, keep context.Context))
 	// Progress is told how far a long task at start has come; it is never nil.
 	Progress func(task string, done, total int64)

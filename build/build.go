@@ -3,6 +3,7 @@
 package build
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -102,6 +103,8 @@ type maker struct {
 	endpoints    []*endpointPlan
 	shared       *shared
 	shares       *shares
+	// works is what blocks have the node do beside serving.
+	works []func(take, keep context.Context)
 	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
 	nameless map[*sluice.Endpoint]bool
 }
@@ -112,6 +115,7 @@ func (m *maker) env(name string) *sluice.Env {
 		Name: name, Log: m.opts.Log.With("block", name), Metrics: m.opts.Metrics, Now: m.opts.Now, Keys: m.keys,
 		Dry: m.opts.Dry, MaxBody: int64(m.file.Listen.Limits.MaxBuffered), Progress: m.opts.Progress,
 		Hold: m.opts.Hold, Nodes: m.file.Nodes,
+		Work: func(run func(take, keep context.Context)) { m.works = append(m.works, run) },
 	}
 	env.Shared = m.share(env)
 	if m.shared != nil {
@@ -187,6 +191,7 @@ func (m *maker) open() *Node {
 	if guards := m.openPolicies(node, m.admin, nil); m.opts.Admin != nil {
 		node.admin = &front{trusted: m.file.TrustedProxies, next: m.opts.Admin(func(h sluice.Handler) sluice.Handler { return fold(guards, h) })}
 	}
+	node.works = m.works
 	return node
 }
 

@@ -24,6 +24,9 @@ type Node struct {
 	shared    *shared
 	shares    *shares
 	envs      []*sluice.Env
+	// works is what the node does beside serving, and resting has it take up no more of it; nil before it has begun.
+	works   []func(take, keep context.Context)
+	resting context.CancelFunc
 
 	// users counts the exchanges that run on the node, and one for whoever holds it.
 	users  atomic.Int64
@@ -88,14 +91,24 @@ func (n *Node) close() {
 }
 
 // Switch is a Handler that serves on the node of the moment. An exchange ends on the node that it started on.
-type Switch struct{ current atomic.Pointer[Node] }
+type Switch struct {
+	current atomic.Pointer[Node]
+	work    work
+}
 
 // Node is the node of the moment; nil before the first Swap.
 func (s *Switch) Node() *Node { return s.current.Load() }
 
-// Swap makes next the node of the moment and retires the one before.
+// Swap makes next the node of the moment and retires the one before, which takes up no more work.
 func (s *Switch) Swap(next *Node) {
-	if old := s.current.Swap(next); old != nil {
+	s.work.mu.Lock()
+	defer s.work.mu.Unlock()
+	old := s.current.Swap(next)
+	if s.work.on && next != nil {
+		s.work.begin(next)
+	}
+	if old != nil {
+		old.rest()
 		old.Retire()
 	}
 }

@@ -18,7 +18,8 @@ import (
 )
 
 func (t *tool) runCommand() *cobra.Command {
-	return &cobra.Command{
+	as := roles{api: true, worker: true}
+	cmd := &cobra.Command{
 		Use:   "run [FILE…]",
 		Short: "Serve a config",
 		Long: `Serve a config. The first FILE is the base, the others are laid over it;
@@ -28,14 +29,19 @@ A changed file, or SIGHUP, builds the new node beside the old one and swaps
 them; a file with a mistake changes nothing and the log says why. SIGTERM
 stops gracefully: no longer ready, a delay for load balancers to see it, then
 finish what runs. SIGINT (Ctrl-C) does so without the delay. A second one
-stops at once.`,
+stops at once.
+
+--roles says what the process does: serve the API, work on what was accepted
+to be done later, or both.`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			signals := make(chan os.Signal, 1)
 			signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 			defer signal.Stop(signals)
-			return t.serve(cmd.Context(), orDefault(files), signals)
+			return t.serve(cmd.Context(), orDefault(files), as, signals)
 		},
 	}
+	cmd.Flags().Var(&as, "roles", "what the process does: api, worker or both")
+	return cmd
 }
 
 // addresses are where a node listens.
@@ -47,12 +53,12 @@ type addresses struct{ HTTP, HTTPS, Admin string }
 const gcPercent = 400
 
 // serve runs a config until a signal to stop comes or ctx ends, then drains.
-func (t *tool) serve(ctx context.Context, files []string, signals chan os.Signal) error {
+func (t *tool) serve(ctx context.Context, files []string, as roles, signals chan os.Signal) error {
 	if _, set := t.lookup("GOGC"); !set {
 		debug.SetGCPercent(gcPercent)
 	}
 	doc := t.load(files)
-	r := t.newRunner(files, doc)
+	r := t.newRunner(files, as, doc)
 	defer r.close()
 	if err := r.start(doc); err != nil {
 		return err
@@ -152,7 +158,7 @@ func (t *tool) slogger() *slog.Logger { return slog.New(slog.NewTextHandler(t.er
 // drain stops gracefully: no longer ready, with delay a while in which load balancers see that, then finish what
 // runs.
 func (r *runner) drain(delay bool) error {
-	c := serverConfig(r.nodes.Node().File())
+	c := r.serverConfig(r.nodes.Node().File())
 	if !delay {
 		c.Drain.Delay = 0
 		if err := r.server.Apply(c); err != nil {
@@ -162,7 +168,13 @@ func (r *runner) drain(delay bool) error {
 	r.log.Info("draining", "delay", c.Drain.Delay, "timeout", c.Drain.Timeout)
 	r.draining.Store(true)
 	began := time.Now()
+	rested := make(chan struct{})
+	go func() {
+		r.rest(c.Drain)
+		close(rested)
+	}()
 	err := r.server.Shutdown(context.Background())
+	<-rested
 	if r.admin != nil {
 		err = errors.Join(err, r.admin.Shutdown(context.Background()))
 	}

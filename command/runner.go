@@ -17,6 +17,7 @@ import (
 // runner is a process that serves a config: a node that can be swapped, its sockets, and what is told of it.
 type runner struct {
 	tool     *tool
+	roles    roles
 	files    []string
 	sources  []string // what was read last
 	log      *slog.Logger
@@ -33,8 +34,8 @@ type runner struct {
 }
 
 // newRunner makes a runner whose logs are as the config wants them, as far as it can be read.
-func (t *tool) newRunner(files []string, doc *config.Document) *runner {
-	r := &runner{tool: t, files: files, level: new(slog.LevelVar), metrics: observe.NewMetrics(), failed: make(chan error, 2)}
+func (t *tool) newRunner(files []string, as roles, doc *config.Document) *runner {
+	r := &runner{tool: t, roles: as, files: files, level: new(slog.LevelVar), metrics: observe.NewMetrics(), failed: make(chan error, 2)}
 	r.setLevel(doc)
 	r.log = observe.NewLogger(t.err, t.format(doc), r.level)
 	return r
@@ -63,7 +64,7 @@ func (r *runner) start(doc *config.Document) error {
 		return r.tool.mistakes(err)
 	}
 	r.nodes.Swap(node)
-	r.server, err = server.New(serverConfig(&doc.File), &r.nodes, r.log)
+	r.server, err = server.New(r.serverConfig(&doc.File), &r.nodes, r.log)
 	if err != nil {
 		return failed(err)
 	}
@@ -75,6 +76,9 @@ func (r *runner) start(doc *config.Document) error {
 	}
 	r.serve(r.server)
 	r.health.start(&r.nodes, r.log)
+	if r.roles.worker {
+		r.nodes.Work()
+	}
 	return nil
 }
 
@@ -146,7 +150,7 @@ func (r *runner) follow(next, before *config.File) error {
 	if err := r.applyAdmin(next); err != nil {
 		return err
 	}
-	if err := r.server.Apply(serverConfig(next)); err != nil {
+	if err := r.server.Apply(r.serverConfig(next)); err != nil {
 		return errors.Join(err, r.applyAdmin(before))
 	}
 	return nil
@@ -164,6 +168,7 @@ func (r *runner) closeObserver(o *observe.Observer) {
 // close lets go of everything after the last exchange.
 func (r *runner) close() {
 	r.health.stop()
+	r.abandon()
 	r.nodes.Swap(nil)
 	if r.observer != nil {
 		r.closeObserver(r.observer)
@@ -183,6 +188,15 @@ func (r *runner) addresses() addresses {
 		a.Admin = r.admin.Addrs().HTTP.String()
 	}
 	return a
+}
+
+// serverConfig is what this process serves of a config: nothing where it only works.
+func (r *runner) serverConfig(f *config.File) server.Config {
+	c := serverConfig(f)
+	if !r.roles.api {
+		c.HTTP, c.HTTPS, c.Drain.Delay = "", nil, 0
+	}
+	return c
 }
 
 // serverConfig is what the server needs of a config.

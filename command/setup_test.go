@@ -108,7 +108,7 @@ func serve(t *testing.T, text string) *serving {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		code := exitOK
-		if err := tool.serve(ctx, []string{s.file}, s.signals); err != nil {
+		if err := tool.serve(ctx, []string{s.file}, roles{api: true, worker: true}, s.signals); err != nil {
 			code = exitFailed
 		}
 		s.code <- code

@@ -16,7 +16,8 @@ import (
 // Config says where a server listens, what a connection may take, and how the server stops. The server sets no
 // defaults: a limit of zero is no limit.
 type Config struct {
-	// HTTP is the address for HTTP/1.1, and HTTP/2 by prior knowledge, without TLS; empty is none.
+	// HTTP is the address for HTTP/1.1, and HTTP/2 by prior knowledge, without TLS; empty is none. With no address at all
+	// the server waits for its Shutdown.
 	HTTP string
 	// HTTPS is the address for HTTP/1.1 and HTTP/2 with TLS; nil is none.
 	HTTPS  *TLS
@@ -88,9 +89,6 @@ func New(c Config, handler sluice.Handler, log *slog.Logger) (*Server, error) {
 }
 
 func (c *Config) check() error {
-	if c.HTTP == "" && c.HTTPS == nil {
-		return errors.New("server: no address to listen on; want http, https or both")
-	}
 	if c.HTTPS != nil {
 		return c.HTTPS.check()
 	}

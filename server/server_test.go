@@ -73,7 +73,6 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 	good, empty := a.server(t, "a", "a.test"), filepath.Join(a.dir, "empty.pem")
 	replace(t, empty, nil)
 	for want, c := range map[string]server.Config{
-		"no address":               {},
 		"address already in use":   {HTTP: taken.Addr().String()},
 		"at least one certificate": {HTTPS: &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2"}},
 		"want 1.2 or 1.3": {HTTPS: &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.1",
