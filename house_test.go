@@ -30,6 +30,7 @@ var house = []rule{
 	{pkg: "config", ours: []string{"."}, others: []string{"go.yaml.in/yaml"}, why: "it knows no kind, so that a kind is added without touching it"},
 	{pkg: "input", ours: []string{"."}, others: []string{"github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"}, why: "it checks values, and knows neither YAML nor sockets"},
 	{pkg: "router", ours: []string{"."}, why: "it picks an endpoint and nothing else"},
+	{pkg: "rpc", ours: []string{"."}, others: []string{"google.golang.org/protobuf", "google.golang.org/genproto", "github.com/bufbuild/protocompile"}, why: "both sides of gRPC stand on it, so it knows neither of them"},
 	{pkg: "build", ours: []string{".", "config", "router", "input", "state/memory"}, why: "it folds chains of kinds that it is given, so it names none"},
 	{pkg: "state/memory", ours: []string{"."}, why: "it is what nodes share, in memory, and nothing else"},
 	{pkg: "state/redis", ours: []string{"."}, others: []string{"github.com/redis/rueidis"}, why: "it is what nodes share, in Redis, and nothing else"},
