@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/sluiceapi/sluice"
@@ -190,10 +191,13 @@ func appendInteger(dst []byte, k protoreflect.Kind, v protoreflect.Value) []byte
 	return strconv.AppendInt(dst, v.Int(), 10)
 }
 
+// nullValue is the enum whose one value is JSON's null.
+const nullValue = "google.protobuf.NullValue"
+
 func (e *encoder) enum(d protoreflect.EnumDescriptor, n protoreflect.EnumNumber) {
 	known := d.Values().ByNumber(n)
 	switch {
-	case d.FullName() == "google.protobuf.NullValue":
+	case d.FullName() == nullValue:
 		e.dst = append(e.dst, "null"...)
 	case known == nil:
 		e.dst = strconv.AppendInt(e.dst, int64(n), 10)
@@ -230,7 +234,7 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 // foreign has protojson write a message.
 func (e *encoder) foreign(m protoreflect.Message) {
 	o := protojson.MarshalOptions{UseProtoNames: e.form.ProtoNames, EmitDefaultValues: e.form.Zeros, Resolver: e.types}
-	text, err := o.Marshal(m.Interface())
+	text, err := marshal(o, m.Interface())
 	if err != nil {
 		e.fail(err)
 		return
@@ -241,6 +245,11 @@ func (e *encoder) foreign(m protoreflect.Message) {
 		return
 	}
 	e.dst = append(e.dst, compact.Bytes()...)
+}
+
+func marshal(o protojson.MarshalOptions, m proto.Message) (text []byte, err error) {
+	defer recoverAs(&err) // it reads the messages of Any
+	return o.Marshal(m)
 }
 
 // isWrapper tells a message that is written as the one value in it.

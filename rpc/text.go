@@ -117,6 +117,12 @@ func parseBytes(text string) (protoreflect.Value, error) {
 }
 
 func parseEnum(d protoreflect.EnumDescriptor, text string) (protoreflect.Value, error) {
+	if d.FullName() == nullValue {
+		if text != "null" {
+			return protoreflect.Value{}, errors.New("want null")
+		}
+		return protoreflect.ValueOfEnum(0), nil
+	}
 	if v := d.Values().ByName(protoreflect.Name(text)); v != nil {
 		return protoreflect.ValueOfEnum(v.Number()), nil
 	}

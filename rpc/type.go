@@ -35,11 +35,16 @@ func (t *Type) New() *Message { return &Message{typ: t, message: dynamicpb.NewMe
 // Read reads a message as it is on the wire. A message that is not of the type is a BadRequest.
 func (t *Type) Read(wire []byte) (*Message, error) {
 	m := t.New()
-	o := proto.UnmarshalOptions{Resolver: t.types, RecursionLimit: maxDepth}
-	if err := o.Unmarshal(wire, m.message); err != nil {
+	if err := t.unmarshal(wire, m.message); err != nil {
 		return nil, sluice.Errorf(sluice.BadRequest, nil, "the message is no %s: %s", t.Name(), plain(err))
 	}
 	return m, nil
+}
+
+func (t *Type) unmarshal(wire []byte, m proto.Message) (err error) {
+	defer recoverAs(&err)
+	o := proto.UnmarshalOptions{Resolver: t.types, RecursionLimit: maxDepth}
+	return o.Unmarshal(wire, m)
 }
 
 // AppendJSON appends a message that is on the wire as JSON.
@@ -225,6 +230,14 @@ func kindName(d protoreflect.FieldDescriptor) string {
 		return string(d.Enum().FullName())
 	}
 	return d.Kind().String()
+}
+
+// recoverAs, deferred around what reads messages from the wire, has a panic there be an error: the protobuf module
+// panics where the key of a map's entry comes twice, the second time as something else than a key.
+func recoverAs(err *error) {
+	if recover() != nil {
+		*err = errors.New("what it holds does not fit its fields")
+	}
 }
 
 var errNotUTF8 = errors.New("not UTF-8")
