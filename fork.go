@@ -7,8 +7,9 @@ import (
 
 // Fork makes an exchange with what x brought and what was made of it, for one goroutine of several that answer parts of
 // x at once. It borrows from x, which must not change, and not end, while forks are used. The request is only for
-// reading; the response is the fork's own, and is forgotten with it. Its context is ctx, or ends with it where the fork
-// has a deadline of its own. It is not ended: nothing is told of it.
+// reading, but the fork's header can be replaced; the response is the fork's own, and is forgotten with it. Its context is
+// ctx, or ends with it where the fork has a deadline of its own. Where its handler may use OnEnd, as any backend may, End it
+// after the last use of what it has made.
 func (x *Exchange) Fork(ctx context.Context) *Exchange {
 	f := NewExchange(nil)
 	f.Endpoint, f.Route, f.Request, f.Caller, f.Start, f.Deadline = x.Endpoint, x.Route, x.Request, x.Caller, x.Start, x.Deadline
@@ -22,9 +23,15 @@ func (x *Exchange) Fork(ctx context.Context) *Exchange {
 	return f
 }
 
-// Join takes over from a fork that has ended what its part of the answer was read at.
+// Join takes over from a fork that serves no more what its part of the answer was read at, and what it has made that the
+// caller must see from now on.
 func (x *Exchange) Join(f *Exchange) {
 	for _, v := range f.Seen.read {
 		x.Seen.Read(v)
+	}
+	if f.Seen.grown {
+		for _, v := range f.Seen.floor {
+			x.Seen.Advance(v)
+		}
 	}
 }

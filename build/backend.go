@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -55,7 +56,7 @@ func (m *maker) planBackend(entry sluice.Entry[config.Backend]) {
 	path := "backends." + entry.Name
 	plan := &backendPlan{name: entry.Name, path: path}
 	m.backends = append(m.backends, plan)
-	block, ok := m.oneBlock(path, entry.Value.Kinds, "a backend", sluice.BackendRole)
+	block, ok := m.oneBlock(place{path: path, what: "a backend", role: sluice.BackendRole}, entry.Value.Kinds)
 	if !ok {
 		return
 	}
@@ -77,15 +78,24 @@ func (m *maker) planBackend(entry sluice.Entry[config.Backend]) {
 	plan.where = where
 }
 
-// oneBlock picks the one block of an entry and reports when there are none, several, or some of no known kind.
-func (m *maker) oneBlock(path string, blocks []config.Block, what string, role sluice.Role) (config.Block, bool) {
+// place is where blocks named by their kind stand: what is there, what it is called, and the keys that may stand beside a
+// kind.
+type place struct {
+	path, what string
+	role       sluice.Role
+	keys       []string
+}
+
+// oneBlock picks the one block of a place and reports when there are none, several, or some of no known kind.
+func (m *maker) oneBlock(at place, blocks []config.Block) (config.Block, bool) {
+	path, what, role := at.path, at.what, at.role
 	var known []config.Block
 	for _, b := range blocks {
 		if m.kind(role, b.Kind) != nil {
 			known = append(known, b)
 			continue
 		}
-		m.unknownKind(b, role)
+		m.unknownKind(b, at)
 	}
 	switch {
 	case len(blocks) == 0:
@@ -100,18 +110,12 @@ func (m *maker) oneBlock(path string, blocks []config.Block, what string, role s
 }
 
 // unknownKind says what an unknown key was most likely meant to be.
-func (m *maker) unknownKind(b config.Block, role sluice.Role) {
-	names := m.kindNames(role)
-	known := names
-	inEndpoint := role == sluice.BackendRole && strings.HasPrefix(b.Path, "endpoints.")
-	switch {
-	case inEndpoint && m.kind(sluice.PolicyRole, b.Kind) != nil:
+func (m *maker) unknownKind(b config.Block, at place) {
+	names, role := m.kindNames(at.role), at.role
+	known := append(slices.Clone(at.keys), names...)
+	if role == sluice.BackendRole && m.kind(sluice.PolicyRole, b.Kind) != nil && strings.HasPrefix(at.path, "endpoints.") {
 		m.doc.Fault(b.Path, fmt.Errorf("%s is a policy; want it in the list under policies", b.Kind))
 		return
-	case inEndpoint:
-		known = append(config.Keys(config.Endpoint{}), names...)
-	case role == sluice.PolicyRole:
-		known = append([]string{"use"}, names...)
 	}
 	if near := sluice.Nearest(b.Kind, known); near != "" {
 		m.doc.Fault(b.Path, fmt.Errorf("unknown key; did you mean %s?", near))

@@ -22,6 +22,7 @@ type endpointPlan struct {
 	block   config.Block
 	use     any
 	backend *backendPlan
+	nested  []*nestedPlan
 	// declared is how many of ep.Inputs the file declares; the others are path parameters.
 	declared int
 	uses     // of the backend and of respond
@@ -104,7 +105,7 @@ func (m *maker) planInput(p *endpointPlan, e sluice.Entry[sluice.Input], params 
 
 // planUse fills and binds the endpoint's own block and respond.
 func (m *maker) planUse(p *endpointPlan) {
-	block, ok := m.oneBlock(p.path, p.config.Kinds, "an endpoint", sluice.BackendRole)
+	block, ok := m.oneBlock(place{path: p.path, what: "an endpoint", role: sluice.BackendRole, keys: config.Keys(config.Endpoint{})}, p.config.Kinds)
 	if !ok {
 		p.broken = true
 		m.planRespond(p, sluice.Scope{Endpoint: p.ep})
@@ -127,6 +128,11 @@ func (m *maker) planUse(p *endpointPlan) {
 	}
 	if !m.bind(block.Path, p.use, scope, p.path, &p.uses) {
 		p.broken = true
+	}
+	if nester, is := p.use.(sluice.Nester); is && !p.broken {
+		for _, n := range nester.Nested() {
+			m.planNested(p, n, scope)
+		}
 	}
 	m.planRespond(p, scope)
 }
@@ -207,7 +213,8 @@ func (m *maker) openEndpoint(node *Node, p *endpointPlan) (handler, preflight sl
 }
 
 func (m *maker) openUse(node *Node, p *endpointPlan) sluice.Handler {
-	if p.broken || p.backend.opened == nil {
+	nested := m.openNested(node, p)
+	if p.broken || p.backend.opened == nil || !nested {
 		return nil
 	}
 	env := m.env(p.ep.Name)

@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
@@ -21,14 +22,18 @@ type policyPlan struct {
 
 // uses is what the references of a block use.
 type uses struct {
-	inputs []int
-	body   bool
-	caller bool
+	inputs  []int
+	results []int
+	body    bool
+	caller  bool
 }
 
 func (u *uses) add(r *sluice.Reference) {
 	if i, ok := r.Input(); ok {
 		u.inputs = append(u.inputs, i)
+	}
+	if i, ok := r.Result(); ok && !slices.Contains(u.results, i) {
+		u.results = append(u.results, i)
 	}
 	u.body = u.body || r.NeedsBody()
 	u.caller = u.caller || r.NeedsCaller()
@@ -44,7 +49,7 @@ func (m *maker) expand(path string, list []config.Policy, within []string) []*po
 			plans = append(plans, m.expandNamed(at, entry, within)...)
 			continue
 		}
-		block, ok := m.oneBlock(at, entry.Kinds, "a policy", sluice.PolicyRole)
+		block, ok := m.oneBlock(place{path: at, what: "a policy", role: sluice.PolicyRole, keys: []string{"use"}}, entry.Kinds)
 		if !ok {
 			continue
 		}

@@ -46,7 +46,7 @@ func (w *referenceWalk) value(v reflect.Value, path string) {
 
 // fields walks a struct. A field without a tag is filled by no one and may still hold references, made by Check.
 func (w *referenceWalk) fields(v reflect.Value, path string) {
-	if v.Type() == blockType {
+	if v.Type() == blockType || v.Type() == nestedType {
 		return
 	}
 	for i := range v.NumField() {

@@ -226,7 +226,7 @@ func (s *schemaWriter) block(v reflect.Value, in scope) schema {
 		out["additionalProperties"] = inner["additionalProperties"]
 	}
 	if l.kind != nil {
-		s.addKinds(properties, v.Type())
+		s.addKinds(properties, v.Type(), l.kind.typ == nestedType)
 	}
 	if l.kind != nil && len(l.fields) == 0 || l.kind != nil && l.kind.bare {
 		out["minProperties"], out["maxProperties"] = 1, 1
@@ -234,14 +234,15 @@ func (s *schemaWriter) block(v reflect.Value, in scope) schema {
 	return out
 }
 
-// addKinds adds the kinds that can stand in a struct of the file.
-func (s *schemaWriter) addKinds(properties schema, t reflect.Type) {
+// addKinds adds the kinds that can stand in a struct of the file, or in a struct of a kind in whose place of a kind those
+// of an endpoint stand.
+func (s *schemaWriter) addKinds(properties schema, t reflect.Type, nested bool) {
 	for _, k := range s.kinds {
 		block, suffix := k.NewUse(), ""
 		switch {
 		case t == reflect.TypeFor[Backend]() && k.Role == sluice.BackendRole && !k.Standalone:
 			block, suffix = k.NewWhere(), ".backend"
-		case t == reflect.TypeFor[Endpoint]() && k.Role == sluice.BackendRole:
+		case (nested || t == reflect.TypeFor[Endpoint]()) && k.Role == sluice.BackendRole:
 		case t == reflect.TypeFor[Policy]() && k.Role == sluice.PolicyRole:
 		default:
 			continue

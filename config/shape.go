@@ -140,6 +140,7 @@ var (
 	secretType    = reflect.TypeFor[sluice.Secret]()
 	scalarType    = reflect.TypeFor[sluice.Scalar]()
 	blockType     = reflect.TypeFor[Block]()
+	nestedType    = reflect.TypeFor[sluice.Nested]()
 	textReader    = reflect.TypeFor[encoding.TextUnmarshaler]()
 	jsonReader    = reflect.TypeFor[json.Unmarshaler]()
 	entryAppender = reflect.TypeFor[appender]()

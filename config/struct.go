@@ -64,6 +64,7 @@ func holdsSecret(t reflect.Type, within []reflect.Type) bool {
 // structure fills a struct from a map.
 func (fl filler) structure(v reflect.Value, l *layout, n *node, path string) bool {
 	ok := true
+	fl.nested(v, l, path)
 	var given, meant []string
 	for _, e := range n.entries {
 		at := joinPath(path, e.key.text)
@@ -99,7 +100,18 @@ func unknownKey(name string, known []string) string {
 }
 
 func (fl filler) kind(v reflect.Value, b Block) {
+	if nested, is := v.Addr().Interface().(*sluice.Nested); is {
+		nested.Blocks = append(nested.Blocks, sluice.NestedBlock{Kind: b.Kind, Block: b})
+		return
+	}
 	v.Set(reflect.Append(v, reflect.ValueOf(b)))
+}
+
+// nested tells the place of a block of another kind where it stands.
+func (fl filler) nested(v reflect.Value, l *layout, path string) {
+	if l.kind != nil && l.kind.typ == nestedType {
+		*v.FieldByIndex(l.kind.index).Addr().Interface().(*sluice.Nested) = sluice.Nested{Path: path, Keys: l.names()}
+	}
 }
 
 // bareKind takes a scalar for the kind of a block without content.

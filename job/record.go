@@ -27,9 +27,9 @@ type Work interface {
 	Accept(ctx context.Context, all []New) ([]Accepted, error)
 	// Claim begins attempts at ready jobs whose time has come. Each job is claimed by at most one caller at a time.
 	Claim(ctx context.Context, c Claim) ([]Claimed, error)
-	// Extend has leases last for d from now, and tells of each that is still held whether somebody wants its job to end. A
-	// lease that is not in the answer is lost.
-	Extend(ctx context.Context, held []Held, d time.Duration) ([]Extended, error)
+	// Extend has leases last on, and tells of each that is still held whether somebody wants its job to end. A lease that is
+	// not in the answer is lost.
+	Extend(ctx context.Context, e Extend) ([]Extended, error)
 	// Finish ends attempts, each in one transaction with its result, and tells of each whether its lease was still held.
 	// Where it was not, nothing of that job is changed.
 	Finish(ctx context.Context, all []Finished) ([]bool, error)
@@ -113,10 +113,19 @@ type Held struct{ ID, Lease string }
 
 // Claimed is an attempt that was begun.
 type Claimed struct {
-	Job
-	Held
+	Job   Job
+	Lease string
 	// Request is the stored exchange.
 	Request []byte
+}
+
+// Held names the lease of the attempt.
+func (c Claimed) Held() Held { return Held{ID: c.Job.ID, Lease: c.Lease} }
+
+// Extend asks for leases to last for Lease from now.
+type Extend struct {
+	Held  []Held
+	Lease time.Duration
 }
 
 // Extended is a lease that lasts on.
@@ -128,7 +137,7 @@ type Extended struct {
 
 // Finished is how an attempt ended.
 type Finished struct {
-	Held
+	Held Held
 	// To is the state: a final one, or Ready for another attempt. Where somebody wants the job to end, Ready becomes
 	// Cancelled.
 	To State
@@ -185,6 +194,7 @@ type Count struct {
 	Endpoint string
 	State    State
 	Jobs     int64
-	// Oldest is how long the one that has waited longest has been due, for Ready; else zero.
+	// Oldest is how long the job of all that has been due longest has been so, where it is of that endpoint and Ready; else
+	// zero.
 	Oldest time.Duration
 }

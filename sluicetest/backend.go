@@ -12,6 +12,8 @@ import (
 // BackendCase is a backend as a config writes it, with a request that it answers with 200 and a body.
 type BackendCase struct {
 	Kind sluice.Kind
+	// More are the kinds that its blocks name beside it.
+	More []sluice.Kind
 	// Where is its entry under backends, without the name; empty for a kind that stands alone.
 	Where string
 	// Use is its block in an endpoint.
@@ -109,7 +111,7 @@ func (c BackendCase) node(t *testing.T) sluice.Handler {
 		held.Add(1)
 		return sync.OnceFunc(held.Done)
 	}
-	node := NodeWith(t, build.Options{Kinds: []sluice.Kind{c.Kind}, Hold: hold}, text)
+	node := NodeWith(t, build.Options{Kinds: append([]sluice.Kind{c.Kind}, c.More...), Hold: hold}, text)
 	held.Wait()
 	return node
 }

@@ -3,6 +3,7 @@ package standard
 
 import (
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/compose"
 	"github.com/sluiceapi/sluice/backend/function"
 	"github.com/sluiceapi/sluice/backend/http"
 	"github.com/sluiceapi/sluice/backend/sql"
@@ -36,6 +37,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		ratelimit.Kind,
 		timeout.Kind,
 
+		compose.Kind,
 		function.Kind(functions...),
 		http.Kind,
 		sql.Kind,
