@@ -22,14 +22,20 @@ type Endpoint struct {
 	Int64Text bool
 }
 
-// ReadOnly tells whether only GET requests (and HEAD, which is a GET without a body) reach the endpoint.
+// ReadOnly tells whether only GET requests (and HEAD, which is a GET without a body) reach the endpoint. Calls of gRPC
+// come as the requests that they stand for: those of the endpoint's other routes, where it has some.
 func (e *Endpoint) ReadOnly() bool {
+	others := false
 	for _, route := range e.Routes {
-		if method, _, _ := strings.Cut(route, " "); method != "GET" && method != "HEAD" {
+		switch method, _, _ := strings.Cut(route, " "); method {
+		case "GET", "HEAD":
+			others = true
+		case "grpc":
+		default:
 			return false
 		}
 	}
-	return true
+	return others || len(e.Routes) == 0
 }
 
 // Input declares one value that a request brings. Values come as text and are read as the type says.

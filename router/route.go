@@ -11,12 +11,16 @@ import (
 // AnyMethod is the method of a route that takes every method.
 const AnyMethod = "*"
 
-// Route is which requests an endpoint takes: a method, a host where one is named, and a path.
+// Route is which requests an endpoint takes: a method, a host where one is named, and a path; or the calls of gRPC
+// methods, which are POST requests for the path of their name.
 type Route struct {
 	// Method is the method, or AnyMethod.
 	Method string
 	// Host is the host in lower case; "*.example.org" is every host below example.org; "" is every host.
 	Host string
+	// Call is the gRPC method whose calls the route takes, such as user.v1.UserService/GetUser, or all of a service, such
+	// as user.v1.UserService/*; "" for a route of HTTP.
+	Call string
 
 	segments []segment
 }
@@ -44,11 +48,12 @@ func wrong(offset int, format string, args ...any) error {
 
 // ParseRoute reads a route. In EBNF:
 //
-//	route  = method " " [ host ] path .
+//	route  = method " " [ host ] path | "grpc " service "/" ( name | "*" ) .
 //	method = "*" | an HTTP method in upper case .
 //	host   = [ "*." ] a name, an IPv4 address, or an IPv6 address in brackets .
 //	path   = "/" [ part { "/" part } ] .
 //	part   = text | "{" name "}" | "{" name "...}" .
+//	service = a name of protobuf, with its package, such as user.v1.UserService .
 //
 // A parameter {id} is one whole segment that is not empty. {rest...} stands last and takes what is left of the path,
 // slashes included, and an empty rest too: /files/{rest...} takes /files/ but not /files. Text stands as it arrives in
@@ -57,6 +62,9 @@ func ParseRoute(text string) (Route, error) {
 	method, target, found := strings.Cut(text, " ")
 	if !found {
 		return Route{}, wrong(0, "%q is not a route; want a method and a path, such as GET /products/{id}", text)
+	}
+	if method == grpc {
+		return parseCall(target, len(grpc)+1)
 	}
 	if err := checkMethod(method); err != nil {
 		return Route{}, err
@@ -81,6 +89,44 @@ func ParseRoute(text string) (Route, error) {
 		start += len(part) + 1
 	}
 	return r, nil
+}
+
+// grpc is the first word of a route that takes calls of gRPC.
+const grpc = "grpc"
+
+// parseCall reads what stands behind "grpc ", at that offset.
+func parseCall(name string, offset int) (Route, error) {
+	service, method, found := strings.Cut(name, "/")
+	if !found {
+		return Route{}, wrong(offset, "%q is not a gRPC method; want a service and its method, such as user.v1.UserService/GetUser, or user.v1.UserService/*", name)
+	}
+	for part := range strings.SplitSeq(service, ".") {
+		if !isIdentifier(part) {
+			return Route{}, wrong(offset, "%q is not a service; want its name with its package, such as user.v1.UserService", service)
+		}
+	}
+	r := Route{Method: "POST", Call: name, segments: []segment{{kind: static, text: service}}}
+	switch {
+	case method == "*":
+		r.segments = append(r.segments, segment{kind: rest, text: method})
+	case isIdentifier(method):
+		r.segments = append(r.segments, segment{kind: static, text: method})
+	default:
+		return Route{}, wrong(offset+len(service)+1, "%q is not a method of gRPC; want a name such as GetUser, or * for all of the service", method)
+	}
+	return r, nil
+}
+
+// isIdentifier tells a name as protobuf has it.
+func isIdentifier(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func checkMethod(method string) error {
@@ -159,8 +205,11 @@ func checkText(text string, offset int) error {
 	return nil
 }
 
-// Params are the names of the route's parameters in their order, that of the rest included.
+// Params are the names of the route's parameters in their order, that of the rest included. A route of gRPC has none.
 func (r Route) Params() []string {
+	if r.Call != "" {
+		return nil
+	}
 	var names []string
 	for _, s := range r.segments {
 		if s.kind != static {
@@ -170,9 +219,20 @@ func (r Route) Params() []string {
 	return names
 }
 
+// Path calls yield for each segment of the path of a route of HTTP: its text, or the name of the parameter that it is.
+func (r Route) Path(yield func(text, param string, rest bool)) {
+	for _, s := range r.segments {
+		if s.kind == static {
+			yield(s.text, "", false)
+		} else {
+			yield("", s.text, s.kind == rest)
+		}
+	}
+}
+
 // Rest is the name of the parameter that takes the rest of the path, "" when there is none.
 func (r Route) Rest() string {
-	if last := len(r.segments) - 1; last >= 0 && r.segments[last].kind == rest {
+	if last := len(r.segments) - 1; last >= 0 && r.segments[last].kind == rest && r.Call == "" {
 		return r.segments[last].text
 	}
 	return ""
@@ -180,6 +240,9 @@ func (r Route) Rest() string {
 
 // String is the route as ParseRoute reads it.
 func (r Route) String() string {
+	if r.Call != "" {
+		return grpc + " " + r.Call
+	}
 	var text strings.Builder
 	text.WriteString(r.Method + " " + r.Host)
 	for _, s := range r.segments {

@@ -27,6 +27,8 @@ func TestRouteIsRead(t *testing.T) {
 		{text: "GET 10.0.0.1/x", method: "GET", host: "10.0.0.1"},
 		{text: "GET /caf%C3%A9/a%20b/1+1=2;@x", method: "GET"},
 		{text: "M-SEARCH /x", method: "M-SEARCH"},
+		{text: "grpc user.v1.UserService/GetUser", method: "POST"},
+		{text: "grpc UserService/*", method: "POST"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {
@@ -92,6 +94,15 @@ func TestRouteIsRefused(t *testing.T) {
 		{"GET /{x}/{x}", 11, "two parameters named x"},
 		{"GET /{x}/{x...}", 11, "two parameters named x"},
 		{"GET /{x...}/b", 6, "the last segment"},
+		{"grpc", 1, "want a method and a path"},
+		{"grpc ", 6, "not a gRPC method"},
+		{"grpc GetUser", 6, "not a gRPC method"},
+		{"grpc /GetUser", 6, "not a service"},
+		{"grpc user.v1./GetUser", 6, "not a service"},
+		{"grpc  a.B/C", 6, "not a service"},
+		{"grpc a.B/", 10, "not a method of gRPC"},
+		{"grpc a.B/C/D", 10, "not a method of gRPC"},
+		{"grpc a.B/{x}", 10, "not a method of gRPC"},
 		{"GET example.org:8080/a", 5, "names a port"},
 		{"GET a.*.org/a", 5, "star only as the first label"},
 		{"GET */a", 5, "star only as the first label"},
@@ -118,7 +129,7 @@ func TestRouteIsRefused(t *testing.T) {
 }
 
 func FuzzParseRoute(f *testing.F) {
-	for _, text := range []string{"GET /", "GET /a/{x}/{y...}", "* *.example.org/a", "GET [::1]/%20", "GET  /a", "GET /%61{"} {
+	for _, text := range []string{"GET /", "GET /a/{x}/{y...}", "* *.example.org/a", "GET [::1]/%20", "GET  /a", "GET /%61{", "grpc a.B/C", "grpc a.B/*"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
