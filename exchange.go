@@ -140,7 +140,8 @@ func (f EnderFunc) End(x *Exchange, o Outcome) { f(x, o) }
 
 // Outcome is how an exchange ended.
 type Outcome struct {
-	// Status is the status that was sent; 499 when the client left before there was one.
+	// Status is the status that was sent; 499 when the client left before there was one. Where an error was told in another
+	// way, as gRPC has it, it is the status of its code.
 	Status int
 	// Received and Sent are the bytes of the bodies of request and response.
 	Received, Sent int64

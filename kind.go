@@ -68,6 +68,8 @@ type Kind struct {
 	AnswersPreflight bool
 	// Standalone is set for a backend that needs no entry under backends.
 	Standalone bool
+	// PassesCalls is set for a backend to which the calls of a whole gRPC service can be passed as they come.
+	PassesCalls bool
 
 	newWhere    func() any
 	newUse      func() any
@@ -126,6 +128,11 @@ func NeedsCaller() Trait { return func(k *Kind) { k.NeedsCaller = true } }
 
 // AnswersPreflight marks the policy that answers CORS preflights.
 func AnswersPreflight() Trait { return func(k *Kind) { k.AnswersPreflight = true } }
+
+// PassesCalls marks a backend to which the calls of a whole gRPC service can be passed as they come: with a route such as
+// grpc user.v1.UserService/*, its handler gets the exchange with the path, the header and the body of the call, and makes
+// an answer of gRPC, with its trailer.
+func PassesCalls() Trait { return func(k *Kind) { k.PassesCalls = true } }
 
 // NewPolicy makes a kind of policy. C is the struct of its block and defaults the values of the keys left out; open
 // makes the policy for an endpoint, or for the place around the router, where ep is nil. The references in the block

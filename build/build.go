@@ -12,6 +12,7 @@ import (
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/config"
 	"github.com/sluiceapi/sluice/router"
+	"github.com/sluiceapi/sluice/rpc"
 )
 
 // Options are what a node is made with, besides its config.
@@ -107,6 +108,9 @@ type maker struct {
 	works []func(take, keep context.Context)
 	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
 	nameless map[*sluice.Endpoint]bool
+	// schema is what protos declares; nil where it declares nothing, or cannot be read, of which protosBroken tells.
+	schema       *rpc.Schema
+	protosBroken bool
 }
 
 // env is the environment of one block.
@@ -163,6 +167,7 @@ func (m *maker) plan() {
 	if len(m.file.Endpoints) == 0 {
 		m.doc.Fault("endpoints", errors.New("nothing is served; want at least one endpoint with a route and a backend"))
 	}
+	m.loadSchema()
 	for _, e := range m.file.Endpoints {
 		m.endpoints = append(m.endpoints, m.planEndpoint(e.Name, e.Value))
 	}

@@ -13,10 +13,13 @@ import (
 
 // endpointPlan is an endpoint whose blocks were filled and bound.
 type endpointPlan struct {
-	path    string
-	config  config.Endpoint
-	ep      *sluice.Endpoint
-	routes  []router.Route
+	path   string
+	config config.Endpoint
+	ep     *sluice.Endpoint
+	routes []router.Route
+	// calls are the routes that take calls of one gRPC method; passes is where those stand that take all of a service.
+	calls   []*callPlan
+	passes  []string
 	chain   []*policyPlan
 	kind    *sluice.Kind
 	block   config.Block
@@ -37,6 +40,8 @@ func (m *maker) planEndpoint(name string, c config.Endpoint) *endpointPlan {
 	m.planInputs(p)
 	m.planUse(p)
 	m.planChain(p)
+	m.checkPasses(p)
+	m.checkNames(p)
 	return p
 }
 
@@ -55,40 +60,81 @@ func (m *maker) planRoutes(p *endpointPlan) {
 		}
 		p.routes = append(p.routes, route)
 		p.ep.Routes = append(p.ep.Routes, route.String())
+		if route.Call != "" {
+			m.planCall(p, route, at)
+		}
 	}
 	p.broken = p.broken || len(p.routes) == 0
 }
 
-// planInputs collects what the endpoint's references can name: declared inputs, then the other path parameters.
-func (m *maker) planInputs(p *endpointPlan) {
-	params := make(map[string]int)
-	var order []string
+// names are the names that an endpoint's routes bring in their paths, in order, with how many bring each. Where all are
+// of gRPC, they are the fields of the messages.
+type names struct {
+	order []string
+	count map[string]int
+	// always holds those that are there whatever comes.
+	always map[string]bool
+}
+
+func (n *names) add(name string, always bool) {
+	if n.count[name]++; n.count[name] == 1 {
+		n.order = append(n.order, name)
+		n.always[name] = true
+	}
+	n.always[name] = n.always[name] && always
+}
+
+func (p *endpointPlan) names() names {
+	n := names{count: map[string]int{}, always: map[string]bool{}}
+	routes := 0
 	for _, r := range p.routes {
+		if r.Call != "" {
+			continue
+		}
+		routes++
 		for _, name := range r.Params() {
-			if params[name]++; params[name] == 1 {
-				order = append(order, name)
+			n.add(name, true)
+		}
+	}
+	if routes == 0 {
+		routes = len(p.calls)
+		for _, c := range p.calls {
+			for _, f := range c.method.In.Fields() {
+				if c.fields[f.Name] != nil {
+					n.add(f.Name, !f.Presence())
+				}
 			}
 		}
 	}
+	for name, count := range n.count {
+		n.always[name] = n.always[name] && count == routes
+	}
+	return n
+}
+
+// planInputs collects what the endpoint's references can name: declared inputs, then the other names of the routes.
+func (m *maker) planInputs(p *endpointPlan) {
+	names := p.names()
 	for _, in := range p.config.Input.Values {
-		p.ep.Inputs = append(p.ep.Inputs, m.planInput(p, in, params))
+		p.ep.Inputs = append(p.ep.Inputs, m.planInput(p, in, names))
 	}
 	p.declared = len(p.ep.Inputs)
-	for _, name := range order {
+	for _, name := range names.order {
 		if !slices.ContainsFunc(p.ep.Inputs, func(in sluice.Input) bool { return in.Name == name }) {
-			p.ep.Inputs = append(p.ep.Inputs, sluice.Input{Name: name, In: "path", Type: sluice.Text, Required: params[name] == len(p.routes)})
+			p.ep.Inputs = append(p.ep.Inputs, sluice.Input{Name: name, In: "path", Type: sluice.Text, Required: names.always[name]})
 		}
 	}
 }
 
-func (m *maker) planInput(p *endpointPlan, e sluice.Entry[sluice.Input], params map[string]int) sluice.Input {
+func (m *maker) planInput(p *endpointPlan, e sluice.Entry[sluice.Input], names names) sluice.Input {
 	at := p.path + ".input." + e.Name
 	in := e.Value
 	in.Name = e.Name
 	if in.Type == sluice.Absent {
 		in.Type = sluice.Text
 	}
-	inPath := params[in.Name] > 0
+	inPath := names.count[in.Name] > 0
+	_, http := p.other()
 	switch {
 	case in.In == "" && inPath:
 		in.In = "path"
@@ -96,10 +142,10 @@ func (m *maker) planInput(p *endpointPlan, e sluice.Entry[sluice.Input], params 
 		m.doc.Fault(at, errors.New("it is not told where the value stands; want in: path, query or header"))
 	case in.In == "path" && !inPath && !p.broken:
 		m.doc.Fault(at+".in", fmt.Errorf("the route has no parameter {%s}", in.Name))
-	case in.In != "path" && inPath:
+	case in.In != "path" && inPath && http:
 		m.doc.Fault(at+".in", fmt.Errorf("{%s} stands in the route's path, so it cannot be in the %s", in.Name, in.In))
 	}
-	in.Required = in.Required || in.In == "path" && params[in.Name] == len(p.routes)
+	in.Required = in.Required || in.In == "path" && names.always[in.Name] && (http || in.Default == nil)
 	return in
 }
 
@@ -186,7 +232,11 @@ func (m *maker) openEndpoints(node *Node) []router.Entry {
 		handler, preflight := m.openEndpoint(node, p)
 		node.endpoints = append(node.endpoints, p.ep)
 		for _, route := range p.routes {
-			entries = append(entries, router.Entry{Route: route, Endpoint: p.ep, Handler: handler, Preflight: preflight})
+			entry := router.Entry{Route: route, Endpoint: p.ep, Handler: handler, Preflight: preflight}
+			if route.Call != "" {
+				entry.Handler, entry.Preflight = m.openCall(p, route, handler), nil
+			}
+			entries = append(entries, entry)
 		}
 	}
 	return entries
@@ -286,10 +336,7 @@ func (p *endpointPlan) checkSteps() []step {
 		}
 	}
 	rest := &steps[len(p.chain)]
-	used := make(map[int]bool)
-	for _, in := range slices.Concat(p.uses.inputs, p.respond.inputs) {
-		used[in] = true
-	}
+	used := p.usedInputs()
 	for in := range p.ep.Inputs {
 		if !done[in] && (in < p.declared || used[in]) {
 			rest.inputs = append(rest.inputs, in)
@@ -297,4 +344,24 @@ func (p *endpointPlan) checkSteps() []step {
 	}
 	rest.body = !bodyDone && (len(p.config.Input.Body) > 0 || p.uses.body || p.respond.body)
 	return steps
+}
+
+// usedInputs are the inputs that references of the endpoint name.
+func (p *endpointPlan) usedInputs() map[int]bool {
+	used := make(map[int]bool)
+	for _, in := range slices.Concat(p.uses.inputs, p.respond.inputs) {
+		used[in] = true
+	}
+	for _, policy := range p.chain {
+		for _, in := range policy.inputs {
+			used[in] = true
+		}
+	}
+	return used
+}
+
+// usesBody tells whether anything of the endpoint looks into the request's body.
+func (p *endpointPlan) usesBody() bool {
+	return len(p.config.Input.Body) > 0 || p.uses.body || p.respond.body ||
+		slices.ContainsFunc(p.chain, func(policy *policyPlan) bool { return policy.body })
 }

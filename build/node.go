@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/rpc"
 )
 
 // Node serves endpoints. It lives until it is retired and its last exchange has ended; then what it opened is
@@ -129,6 +130,15 @@ func (s *Switch) Refuse(x *sluice.Exchange, err error) {
 	if n := s.hold(x); n != nil {
 		n.Refuse(x, err)
 	}
+}
+
+// Render tells an error to a client of gRPC as gRPC has it.
+func (s *Switch) Render(x *sluice.Exchange, e *sluice.Error) bool {
+	if !rpc.IsCall(&x.Request) {
+		return false
+	}
+	rpc.Fail(x, e)
+	return true
 }
 
 // Ping is Node.Ping of the node of the moment, which stays open meanwhile.

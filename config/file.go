@@ -33,6 +33,13 @@ type File struct {
 	Observe Observe `yaml:"observe"`
 	// Where answers come from, by the user's names. Each is opened once and shared by endpoints.
 	Backends sluice.Map[Backend] `yaml:"backends" names:"name"`
+	// What gRPC routes name: .proto files, which are compiled when the node is made, and descriptor sets (.binpb, .pb or
+	// .protoset), as protoc --include_imports --descriptor_set_out and buf build make them. What a .proto file imports is
+	// sought below its own folder or, where that is the folder of its package (user/v1 of the package user.v1), below the
+	// one that this starts in; google/protobuf, google/api and google/rpc are built in.
+	Protos []sluice.Path `yaml:"protos"`
+	// What is answered beside the endpoints where there are routes of gRPC.
+	GRPC GRPC `yaml:"grpc"`
 	// Lists of policies, by the user's names, for `use: NAME`.
 	Policies sluice.Map[[]Policy] `yaml:"policies" names:"name"`
 	// Policies around the router: unknown paths and preflights pass them too.
@@ -161,6 +168,16 @@ func (r *Redis) Check() error {
 	return nil
 }
 
+// GRPC says what the node answers to calls of gRPC by itself, wherever a route takes such calls. Only the policies of
+// every_request stand around that.
+type GRPC struct {
+	// Tell anyone who asks the services of the routes with their messages (grpc.reflection.v1 and v1alpha), as grpcurl
+	// and its kin do. Services that are passed through are told by name only.
+	Reflection bool `yaml:"reflection" default:"true"`
+	// Tell anyone who asks whether the node takes calls (grpc.health.v1): SERVING while /readyz says ready.
+	Health bool `yaml:"health" default:"true"`
+}
+
 // Observe says what is told of exchanges.
 type Observe struct {
 	// Log a line for every request.
@@ -201,8 +218,15 @@ type Policy struct {
 type Endpoint struct {
 	// A method and a path, such as GET /api/products/{id}. {rest...} at the end takes the rest of the path, an empty
 	// one too. A host may stand before the path, such as api.example.org or *.example.org, and * is any method.
+	//
+	// Calls of gRPC have routes such as grpc user.v1.UserService/GetUser, a method that protos declares. The top-level
+	// fields of its message are inputs by their names, as path parameters are. Where the endpoint has another route, a call
+	// is served as the request of the first of them that it stands for: fields stand in the path where that has their
+	// names, the others in the query of a GET, else the message is the JSON body, with the names that the .proto file has.
+	// The answer's JSON becomes the message of the answer; what of it the message has no field for is left out, and
+	// an array fills its one repeated field. grpc user.v1.UserService/* passes all calls of a service to a grpc backend.
 	Route string `yaml:"route"`
-	// Several routes, instead of one.
+	// Several routes, instead of one. Each must bring every name that the endpoint's references use.
 	Routes []string `yaml:"routes"`
 	// Served to callers that nobody knows: of every_endpoint, what authenticates or needs the caller is left out.
 	Public bool `yaml:"public"`

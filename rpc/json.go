@@ -272,3 +272,12 @@ func hasOwnForm(d protoreflect.MessageDescriptor) bool {
 	}
 	return false
 }
+
+// hasOwnText tells a message whose JSON is one string.
+func hasOwnText(d protoreflect.MessageDescriptor) bool {
+	switch d.FullName() {
+	case "google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask":
+		return true
+	}
+	return false
+}

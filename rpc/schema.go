@@ -38,6 +38,9 @@ type Method struct {
 	Descriptor protoreflect.MethodDescriptor
 }
 
+// Service is the name of the method's service, such as user.v1.UserService.
+func (m *Method) Service() string { return string(m.Descriptor.Parent().FullName()) }
+
 // NewSchema makes a schema of files. What they import and do not hold is taken from those that are built in: all of
 // google/protobuf, and of google/api and google/rpc what APIs use. Each file is there once, or as often in the same words.
 func NewSchema(files []*descriptorpb.FileDescriptorProto) (*Schema, error) {

@@ -75,9 +75,17 @@ func SetStatus(trailer *sluice.Header, code codes.Code, message string, details 
 }
 
 // Fail makes the answer to a call that failed, in the place of a response whose body is closed and whose header holds
-// only what may stay. The status stands in the trailer, and its details tell what a problem tells: the code's name as
-// ErrorInfo, the inputs at fault as BadRequest, when to try again as RetryInfo, the request's id as RequestInfo.
+// only what may stay: one without a message, and a trailer that tells the error.
 func Fail(x *sluice.Exchange, e *sluice.Error) {
+	x.Response.Status = 200
+	x.Response.Header.Set("Content-Type", ContentType)
+	x.Response.Body.SetBytes(nil)
+	SetError(x, e)
+}
+
+// SetError puts the status of an error into the trailer of a response. Its details tell what a problem tells: the code's
+// name as ErrorInfo, the inputs at fault as BadRequest, when to try again as RetryInfo, the request's id as RequestInfo.
+func SetError(x *sluice.Exchange, e *sluice.Error) {
 	code := CodeOf(e.Code)
 	if e.Code == sluice.NotFound && x.Endpoint == nil {
 		code = codes.Unimplemented // it is the method that there is none of
@@ -86,9 +94,6 @@ func Fail(x *sluice.Exchange, e *sluice.Error) {
 	if message == "" {
 		message = e.Code.Title()
 	}
-	x.Response.Status = 200
-	x.Response.Header.Set("Content-Type", ContentType)
-	x.Response.Body.SetBytes(nil)
 	SetStatus(&x.Response.Trailer, code, message, details(x, e, code, message))
 }
 

@@ -184,6 +184,44 @@ func (f *Field) last() protoreflect.FieldDescriptor { return f.path[len(f.path)-
 // List tells whether the field holds several values.
 func (f *Field) List() bool { return f.last().IsList() }
 
+// Single tells whether the field holds one value that text can tell, as a parameter of a path does.
+func (f *Field) Single() bool {
+	d := f.last()
+	return !d.IsList() && !d.IsMap() && (d.Message() == nil || isWrapper(d.Message()) || hasOwnText(d.Message()))
+}
+
+// Fits tells whether the field's text can be read as a type: any as a string, and any type out of a string.
+func (f *Field) Fits(t sluice.ValueType) bool {
+	own := f.Type()
+	return t == sluice.Text || own == t || t == sluice.Number && own == sluice.Integer || own == sluice.Text && f.isString()
+}
+
+func (f *Field) isString() bool {
+	d := f.last()
+	return !d.IsMap() && (d.Kind() == protoreflect.StringKind || d.Message() != nil && d.Message().FullName() == "google.protobuf.StringValue")
+}
+
+// Zero is the text of a field that is not set and cannot be told from one that is zero.
+func (f *Field) Zero() []byte {
+	e := encoder{}
+	e.text(f.last(), f.last().Default())
+	return e.dst
+}
+
+// OnlyList is the field of the type that holds several values, nil where there is none, or more than one.
+func (t *Type) OnlyList() *Field {
+	var found *Field
+	for _, f := range t.Fields() {
+		if f.List() && found != nil {
+			return nil
+		}
+		if f.List() {
+			found = f
+		}
+	}
+	return found
+}
+
 // Presence tells whether a field that holds its zero, such as 0 or "", can be told from one that is not set.
 func (f *Field) Presence() bool { return f.last().HasPresence() }
 

@@ -220,7 +220,7 @@ func (c *call) respond(err error) (o sluice.Outcome, whole bool) {
 			c.engine.logInternal(x, err)
 		}
 		c.hangup = c.hangup || e.Code == sluice.TooLarge || e.Code == sluice.RequestTimeout
-		fail(x, e)
+		c.engine.fail(x, e)
 		c.first.n, c.first.err, err = 0, nil, e
 	}
 	var sendErr error
@@ -232,7 +232,11 @@ func (c *call) respond(err error) (o sluice.Outcome, whole bool) {
 	if sendErr != nil {
 		return c.outcome(sendErr), false
 	}
-	return c.outcome(err), true
+	o = c.outcome(err)
+	if e, told := err.(*sluice.Error); told {
+		o.Status = e.Code.Status() // also where the answer tells it in another way
+	}
+	return o, true
 }
 
 func (c *call) outcome(err error) sluice.Outcome {

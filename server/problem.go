@@ -11,12 +11,13 @@ import (
 	"github.com/sluiceapi/sluice"
 )
 
-// fail makes the answer to err in the place of whatever response was made so far: a problem (RFC 9457).
+// fail makes the answer to err in the place of whatever response was made so far: a problem (RFC 9457), or what the
+// handler makes of it.
 //
 // Header fields that policies have set stay, because a client needs them on errors too: CORS, rate limits, security
 // headers, request ids, Vary. Those that describe the content that will not be sent, or tell what became of it, go:
 // Content-Type and its kin, validators, caching, ranges, Location, Trailer (see describesContent).
-func fail(x *sluice.Exchange, e *sluice.Error) {
+func (s *settings) fail(x *sluice.Exchange, e *sluice.Error) {
 	r := &x.Response
 	r.Body.Close(e)
 	r.Header.DelFunc(describesContent)
@@ -27,6 +28,9 @@ func fail(x *sluice.Exchange, e *sluice.Error) {
 	}
 	if e.RetryAfter > 0 {
 		r.Header.SetInt("Retry-After", int64((e.RetryAfter+time.Second-1)/time.Second))
+	}
+	if h, ok := s.handler.(Renderer); ok && h.Render(x, e) {
+		return
 	}
 	r.Header.Add("Content-Type", "application/problem+json")
 	r.Body.SetBuffer(appendProblem(r.Body.Buffer(), x.RequestID(), e))

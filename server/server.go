@@ -57,6 +57,13 @@ type Refuser interface {
 	Refuse(x *sluice.Exchange, err error)
 }
 
+// Renderer is a Handler that has errors told in another form than a problem (RFC 9457) to clients that want another.
+type Renderer interface {
+	// Render makes the answer that tells of e, and tells whether it did. The status of the response is that of e's code,
+	// its body is empty and its header holds what stays on errors; the fields that e brings are there.
+	Render(x *sluice.Exchange, e *sluice.Error) bool
+}
+
 // Server serves one Handler on the addresses of its config. Its methods may be called at once.
 type Server struct {
 	handler sluice.Handler
