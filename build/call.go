@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/router"
 	"github.com/sluiceapi/sluice/rpc"
@@ -355,7 +353,7 @@ func (c *call) answer(x *sluice.Exchange) error {
 			return err
 		}
 		r.Body.SetBytes(frame)
-		rpc.SetStatus(&r.Trailer, codes.OK, "", nil)
+		rpc.SetOK(&r.Trailer)
 	}
 	for _, name := range ofAnswer {
 		r.Header.Del(name)

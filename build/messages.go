@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/rpc"
 )
@@ -84,7 +82,7 @@ func (s *messages) Read(p []byte) (int, error) {
 // end tells in the trailer how the stream has ended: one that breaks off says so, which its client learns best there.
 func (s *messages) end(err error) {
 	if err == io.EOF {
-		rpc.SetStatus(&s.x.Response.Trailer, codes.OK, "", nil)
+		rpc.SetOK(&s.x.Response.Trailer)
 		return
 	}
 	e := sluice.ErrorOf(err)

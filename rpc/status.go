@@ -74,6 +74,9 @@ func SetStatus(trailer *sluice.Header, code codes.Code, message string, details 
 	}
 }
 
+// SetOK puts the status of a call that went well into a trailer.
+func SetOK(trailer *sluice.Header) { SetStatus(trailer, codes.OK, "", nil) }
+
 // Fail makes the answer to a call that failed, in the place of a response whose body is closed and whose header holds
 // only what may stay: one without a message, and a trailer that tells the error.
 func Fail(x *sluice.Exchange, e *sluice.Error) {
