@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/config"
 	"github.com/sluiceapi/sluice/router"
 	"github.com/sluiceapi/sluice/rpc"
+	"github.com/sluiceapi/sluice/rpc/health"
 )
 
 // Options are what a node is made with, besides its config.
@@ -34,13 +36,21 @@ type Options struct {
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
 	// Hold is sluice.Env.Hold; it may be nil.
 	Hold func(what string) (ready func())
+	// Readiness tells whether the process takes calls, for clients of gRPC that ask; nil is that it always does.
+	Readiness func() Readiness
 	// Dry makes a node only to find mistakes: nothing outside the process is changed or asked over a network.
 	Dry bool
 	// Progress is told how far long tasks at start have come; it may be nil.
 	Progress func(task string, done, total int64)
 }
 
+// Readiness is whether a process takes calls, at one moment.
+type Readiness = health.Readiness
+
 func (o Options) withDefaults() Options {
+	if o.Readiness == nil {
+		o.Readiness = func() Readiness { return Readiness{Ready: true} }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -182,6 +192,7 @@ func (m *maker) open() *Node {
 		m.openBackend(node, b)
 	}
 	entries := m.openEndpoints(node)
+	entries = append(entries, m.ownEndpoints(node)...)
 	routes, err := router.New(entries)
 	if err != nil {
 		m.routeFault(err)
@@ -189,10 +200,11 @@ func (m *maker) open() *Node {
 	}
 	around := m.openPolicies(node, m.everyRequest, nil)
 	known := &seen{next: fold(around, routes), keys: m.keys, now: m.opts.Now}
-	inner := m.opts.Observe(node.endpoints, known)
+	all := slices.Concat(node.endpoints, node.own)
+	inner := m.opts.Observe(all, known)
 	node.handler = &front{trusted: m.file.TrustedProxies, next: inner}
 	nothing := sluice.HandlerFunc(func(*sluice.Exchange) error { return nil })
-	node.refused = &front{trusted: m.file.TrustedProxies, next: m.opts.Observe(node.endpoints, nothing)}
+	node.refused = &front{trusted: m.file.TrustedProxies, next: m.opts.Observe(all, nothing)}
 	if guards := m.openPolicies(node, m.admin, nil); m.opts.Admin != nil {
 		node.admin = &front{trusted: m.file.TrustedProxies, next: m.opts.Admin(func(h sluice.Handler) sluice.Handler { return fold(guards, h) })}
 	}

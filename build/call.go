@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -115,10 +114,7 @@ func bind(in *sluice.Input, f *rpc.Field) binding {
 	return binding{name: f.Name, field: f, zero: in != nil && in.Required && !f.Presence()}
 }
 
-var (
-	errNoCall = &sluice.Error{Code: sluice.UnsupportedMediaType, Message: "calls of gRPC are taken here; want a body of type application/grpc"}
-	errOne    = &sluice.Error{Code: sluice.BadRequest, Message: "want one message"}
-)
+var errNoCall = &sluice.Error{Code: sluice.UnsupportedMediaType, Message: "calls of gRPC are taken here; want a body of type application/grpc"}
 
 // passed hands on calls as they come.
 type passed struct{ next sluice.Handler }
@@ -190,22 +186,11 @@ func (c *call) read(x *sluice.Exchange) (*rpc.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	frames := rpc.NewReader(bytes.NewReader(raw), string(x.Request.Header.Value("Grpc-Encoding")), c.maxIn)
-	wire, err := frames.Next()
-	if err != nil {
-		if _, known := err.(*sluice.Error); known {
-			return nil, err
-		}
-		return nil, errOne // there is none
-	}
-	m, err := c.method.In.Read(wire)
+	wire, err := rpc.One(raw, string(x.Request.Header.Value("Grpc-Encoding")), c.maxIn)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := frames.Next(); err != io.EOF {
-		return nil, errOne
-	}
-	return m, nil
+	return c.method.In.Read(wire)
 }
 
 // ask makes the request of the message.
@@ -338,32 +323,42 @@ func (c *call) answer(x *sluice.Exchange) error {
 		return sluice.Errorf(sluice.BadGateway, fmt.Errorf("an answer of type %q cannot become a %s", r.Header.Value("Content-Type"), c.method.Out.Name()),
 			"the backend's answer is no JSON")
 	}
-	s := &messages{call: c, x: x, zip: takesGzip(&x.Request.Header)}
+	zip := takesGzip(&x.Request.Header)
 	r.Trailer.Reset()
-	if c.method.ServerStreams {
-		s.begin(&r.Body)
-		r.Body.SetStream(s, -1)
-	} else {
-		text, err := r.Body.Load(c.maxOut)
-		if err != nil {
-			return err
-		}
-		frame, err := s.frame(nil, text)
-		if err != nil {
-			return err
-		}
-		r.Body.SetBytes(frame)
-		rpc.SetOK(&r.Trailer)
-	}
 	for _, name := range ofAnswer {
 		r.Header.Del(name)
 	}
-	r.Status = 200
-	r.Header.Set("Content-Type", rpc.ContentType)
-	if s.zip {
-		r.Header.Set("Grpc-Encoding", rpc.Gzip)
+	if c.method.ServerStreams {
+		from := newMessages(c, x, &r.Body)
+		rpc.Answer(x, rpc.Source{Next: from.next, Close: from.close, Gzip: zip})
+		return nil
 	}
+	text, err := r.Body.Load(c.maxOut)
+	if err != nil {
+		return err
+	}
+	wire, err := c.message(text)
+	if err != nil {
+		return err
+	}
+	rpc.SetHead(r, zip)
+	r.Body.SetBytes(rpc.AppendMessage(nil, wire, zip))
+	rpc.SetOK(&r.Trailer)
 	return nil
+}
+
+// message is the message on the wire that an answer's JSON tells. No JSON at all is a message without anything in it.
+func (c *call) message(text []byte) ([]byte, error) {
+	m := c.method.Out.New()
+	if text = bytes.TrimSpace(text); len(text) > 0 {
+		if list := c.method.Out.OnlyList(); text[0] == '[' && list != nil {
+			text = slices.Concat([]byte(`{"`+list.Name+`":`), text, []byte{'}'})
+		}
+		if err := m.Merge(text, rpc.Discard); err != nil {
+			return nil, fmt.Errorf("make the message that answers a call: %s", sluice.ErrorOf(err).Message) // it is not the client's
+		}
+	}
+	return m.AppendWire(nil)
 }
 
 // ofAnswer are the fields that speak of the content that became a message, or are of use to a client of HTTP only.

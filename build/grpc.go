@@ -3,12 +3,15 @@ package build
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/router"
 	"github.com/sluiceapi/sluice/rpc"
+	"github.com/sluiceapi/sluice/rpc/health"
+	"github.com/sluiceapi/sluice/rpc/reflection"
 )
 
 // loadSchema reads the files under protos, once for all endpoints.
@@ -144,4 +147,59 @@ func (m *maker) checkPlaces(p *endpointPlan, wrong func(string, error)) {
 			}
 		}
 	}
+}
+
+// services are the names of the services that routes of gRPC take calls of, in the order of the file.
+func (m *maker) services() []string {
+	var names []string
+	for _, p := range m.endpoints {
+		for _, r := range p.routes {
+			if service, _, isCall := strings.Cut(r.Call, "/"); isCall && !slices.Contains(names, service) {
+				names = append(names, service)
+			}
+		}
+	}
+	return names
+}
+
+// ownEndpoints are the services that the node answers by itself where there are routes of gRPC, each as an endpoint of
+// the service's name, but for those that the config has routes for.
+func (m *maker) ownEndpoints(node *Node) []router.Entry {
+	services := m.services()
+	if len(services) == 0 {
+		return nil
+	}
+	told, own := slices.Clone(services), map[string]sluice.Handler{}
+	if m.file.GRPC.Health {
+		h := health.New(health.Options{Services: services, Readiness: m.opts.Readiness, Watching: node.loosen})
+		for _, path := range health.Paths {
+			own[path[1:]] = h
+		}
+		told = append(told, health.Service)
+	}
+	if m.file.GRPC.Reflection {
+		h := reflection.New(m.schema, append(told, reflection.Services...))
+		for _, path := range reflection.Paths {
+			own[path[1:]] = h
+		}
+	}
+	var entries []router.Entry
+	endpoints := map[string]*sluice.Endpoint{}
+	for _, call := range slices.Sorted(maps.Keys(own)) {
+		service, _, _ := strings.Cut(call, "/")
+		if slices.Contains(services, service) {
+			continue
+		}
+		if endpoints[service] == nil {
+			endpoints[service] = &sluice.Endpoint{Name: service, Public: true}
+			node.own = append(node.own, endpoints[service])
+		}
+		route, err := router.ParseRoute("grpc " + call)
+		if err != nil {
+			panic(err) // the names are those of the protocols
+		}
+		endpoints[service].Routes = append(endpoints[service].Routes, route.String())
+		entries = append(entries, router.Entry{Route: route, Endpoint: endpoints[service], Handler: passed{own[call]}})
+	}
+	return entries
 }

@@ -21,10 +21,12 @@ type Node struct {
 	refused   sluice.Handler
 	admin     sluice.Handler
 	endpoints []*sluice.Endpoint
-	backends  []*backend
-	shared    *shared
-	shares    *shares
-	envs      []*sluice.Env
+	// own are the endpoints of what the node answers by itself.
+	own      []*sluice.Endpoint
+	backends []*backend
+	shared   *shared
+	shares   *shares
+	envs     []*sluice.Env
 	// works is what the node does beside serving, and resting has it take up no more of it; nil before it has begun.
 	works   []func(take, keep context.Context)
 	resting context.CancelFunc
@@ -70,6 +72,12 @@ func (n *Node) Retire() { n.release() }
 
 // End lets go of the node when an exchange on it is over.
 func (n *Node) End(*sluice.Exchange, sluice.Outcome) { n.release() }
+
+// loosen lets the node be closed while an exchange on it goes on that needs nothing of it any more.
+func (n *Node) loosen(x *sluice.Exchange) {
+	x.OnEnd(sluice.EnderFunc(func(*sluice.Exchange, sluice.Outcome) { n.users.Add(1) })) // who holds the node lets go after this
+	n.release()
+}
 
 func (n *Node) release() {
 	if n.users.Add(-1) == 0 {

@@ -167,6 +167,7 @@ func (r *runner) drain(delay bool) error {
 	}
 	r.log.Info("draining", "delay", c.Drain.Delay, "timeout", c.Drain.Timeout)
 	r.draining.Store(true)
+	r.bulletin.tell()
 	began := time.Now()
 	rested := make(chan struct{})
 	go func() {

@@ -129,8 +129,14 @@ func (d *Document) Err() error {
 }
 
 // Sources are all files that were read, also those of include: and ${file:…}, to be watched for changes; also those
-// that could not be read.
-func (d *Document) Sources() []string { return slices.Clone(d.sources) }
+// that could not be read, and those under protos.
+func (d *Document) Sources() []string {
+	all := slices.Clone(d.sources)
+	for _, p := range d.File.Protos {
+		all = append(all, string(p))
+	}
+	return all
+}
 
 func (d *Document) addSource(name string) {
 	if !slices.Contains(d.sources, name) {

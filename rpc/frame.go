@@ -103,6 +103,24 @@ func (r *Reader) Next() ([]byte, error) {
 	return nil, sluice.Errorf(sluice.NotSupported, nil, "messages are not read in the encoding %q; want gzip", r.encoding)
 }
 
+var errOne = &sluice.Error{Code: sluice.BadRequest, Message: "want one message"}
+
+// One is the message of a call that brings exactly one, out of its whole body. What is none, or more, is a BadRequest.
+func One(body []byte, encoding string, limit int64) ([]byte, error) {
+	frames := NewReader(bytes.NewReader(body), encoding, limit)
+	message, err := frames.Next()
+	if err == io.EOF {
+		return nil, errOne
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := NewReader(frames.from, encoding, limit).Next(); err != io.EOF {
+		return nil, errOne
+	}
+	return message, nil
+}
+
 // fill reads a message of that size. Memory grows with what has come, not with what is promised.
 func (r *Reader) fill(size int64) error {
 	r.buffer = r.buffer[:0]

@@ -128,15 +128,15 @@ func FuzzTimeout(f *testing.F) {
 func TestMessagesOfStatuses(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{"plain text": "plain text", "100%": "100%25", "ü\n": "%C3%BC%0A"} {
-		if got := rpc.AppendMessage(nil, text); string(got) != want {
+		if got := rpc.AppendText(nil, text); string(got) != want {
 			t.Errorf("%q: %s", text, got)
 		}
-		if got := rpc.ParseMessage([]byte(want)); got != text {
+		if got := rpc.ParseText([]byte(want)); got != text {
 			t.Errorf("%q: %q", want, got)
 		}
 	}
 	for text, want := range map[string]string{"%": "%", "%2": "%2", "%zz": "%zz", "%ff": "\uFFFD"} {
-		if got := rpc.ParseMessage([]byte(text)); got != want {
+		if got := rpc.ParseText([]byte(text)); got != want {
 			t.Errorf("%q: %q", text, got)
 		}
 	}

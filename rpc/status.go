@@ -67,7 +67,7 @@ func SetStatus(trailer *sluice.Header, code codes.Code, message string, details 
 	trailer.Del("Grpc-Message")
 	trailer.Del("Grpc-Status-Details-Bin")
 	if message != "" {
-		trailer.SetCopy("Grpc-Message", AppendMessage(nil, message))
+		trailer.SetCopy("Grpc-Message", AppendText(nil, message))
 	}
 	if len(details) > 0 {
 		trailer.SetCopy("Grpc-Status-Details-Bin", base64.RawStdEncoding.AppendEncode(nil, details))
@@ -129,8 +129,8 @@ func details(x *sluice.Exchange, e *sluice.Error, code codes.Code, message strin
 	return wire
 }
 
-// AppendMessage appends text as Grpc-Message has it (gRPC over HTTP/2, Percent-Encoded).
-func AppendMessage(dst []byte, text string) []byte {
+// AppendText appends text as Grpc-Message has it (gRPC over HTTP/2, Percent-Encoded).
+func AppendText(dst []byte, text string) []byte {
 	const hex = "0123456789ABCDEF"
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '%' {
@@ -142,8 +142,8 @@ func AppendMessage(dst []byte, text string) []byte {
 	return dst
 }
 
-// ParseMessage reads what AppendMessage writes. A bad escape stays as it is written, as the protocol wants it.
-func ParseMessage(value []byte) string {
+// ParseText reads what AppendText writes. A bad escape stays as it is written, as the protocol wants it.
+func ParseText(value []byte) string {
 	text := make([]byte, 0, len(value))
 	for i := 0; i < len(value); i++ {
 		if value[i] == '%' && i+2 < len(value) {
