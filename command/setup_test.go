@@ -100,8 +100,14 @@ type serving struct {
 // serve runs a config until the test ends.
 func serve(t *testing.T, text string) *serving {
 	t.Helper()
-	s := &serving{file: write(t, filepath.Join(t.TempDir(), "sluice.yaml"), text), signals: make(chan os.Signal, 1), code: make(chan int, 1)}
-	tool, _, err := newTool(nil)
+	return serveFile(t, nil, write(t, filepath.Join(t.TempDir(), "sluice.yaml"), text))
+}
+
+// serveFile is serve for a file that is there, with variables.
+func serveFile(t *testing.T, env map[string]string, file string) *serving {
+	t.Helper()
+	s := &serving{file: file, signals: make(chan os.Signal, 1), code: make(chan int, 1)}
+	tool, _, err := newTool(env)
 	s.err = err
 	started := make(chan addresses, 1)
 	tool.started = func(a addresses) { started <- a }
