@@ -155,26 +155,52 @@ func (c *call) Serve(x *sluice.Exchange) error {
 		return err
 	}
 	m, err := c.read(x)
-	if err != nil {
+	if _, told := err.(*sluice.Error); err != nil && !told {
 		return err
 	}
-	if err := c.serve(x, m); err != nil {
+	if err := c.serve(x, m, err); err != nil {
 		return err
 	}
 	return c.answer(x)
 }
 
 // serve serves the request. Whatever becomes of it, logs, metrics and traces tell of the call.
-func (c *call) serve(x *sluice.Exchange, m *rpc.Message) error {
+func (c *call) serve(x *sluice.Exchange, m *rpc.Message, fault error) error {
 	r := &x.Request
 	came := *r
 	defer func() {
 		r.Method, r.Path, r.Query, r.Header, r.Params = came.Method, came.Path, came.Query, came.Header, came.Params
 	}()
-	if err := c.ask(r, m); err != nil {
-		return err
+	r.Header = asked(&came.Header, c.body)
+	if fault == nil {
+		fault = c.ask(r, m)
+	}
+	if fault != nil {
+		r.Method, r.Path, r.Params = came.Method, came.Path, nil
+		r.Body.SetStream(malformed{fault}, -1)
 	}
 	return c.next.Serve(x)
+}
+
+// malformed is the body of a request that could not be made of a call. Policies that need nothing of it go before what is
+// wrong with it, as they do for other requests: a stranger is told to say who it is.
+type malformed struct{ fault error }
+
+// Read says what is wrong.
+func (m malformed) Read([]byte) (int, error) { return 0, m.fault }
+
+// Close does nothing.
+func (malformed) Close(error) {}
+
+// wellFormed lets nothing malformed get to what looks into a request.
+type wellFormed struct{ next sluice.Handler }
+
+// Serve refuses what is malformed.
+func (w wellFormed) Serve(x *sluice.Exchange) error {
+	if m, bad := x.Request.Body.Stream.(malformed); bad {
+		return m.fault
+	}
+	return w.next.Serve(x)
 }
 
 // read reads the one message of a call.
@@ -195,7 +221,6 @@ func (c *call) read(x *sluice.Exchange) (*rpc.Message, error) {
 
 // ask makes the request of the message.
 func (c *call) ask(r *sluice.Request, m *rpc.Message) error {
-	r.Header = asked(&r.Header, c.body)
 	r.Method, r.Params = c.verb, nil
 	var faults []sluice.InputError
 	if len(c.path) > 0 {

@@ -284,14 +284,17 @@ func (m *maker) openUse(node *Node, p *endpointPlan) sluice.Handler {
 func (m *maker) foldEndpoint(node *Node, p *endpointPlan, checks *input.Checks, handler sluice.Handler) (h, preflight sluice.Handler) {
 	steps := p.checkSteps()
 	last := len(steps) - 1
-	handler = check(checks, steps[last], handler)
+	if len(p.calls) > 0 {
+		handler = wellFormed{handler}
+	}
+	handler = p.check(checks, steps[last], handler)
 	var answering []sluice.Policy
 	for i := len(p.chain) - 1; i >= 0; i-- {
 		policy := m.openPolicy(node, p.chain[i], p.ep)
 		if policy == nil {
 			continue
 		}
-		handler = check(checks, steps[i], policy(handler))
+		handler = p.check(checks, steps[i], policy(handler))
 		if p.chain[i].kind.AnswersPreflight {
 			answering = append([]sluice.Policy{policy}, answering...)
 		}
@@ -313,11 +316,15 @@ type step struct {
 	body   bool
 }
 
-func check(checks *input.Checks, s step, next sluice.Handler) sluice.Handler {
+func (p *endpointPlan) check(checks *input.Checks, s step, next sluice.Handler) sluice.Handler {
 	if len(s.inputs) == 0 && !s.body {
 		return next
 	}
-	return checks.Handler(s.inputs, s.body, next)
+	next = checks.Handler(s.inputs, s.body, next)
+	if len(p.calls) > 0 {
+		next = wellFormed{next}
+	}
+	return next
 }
 
 // checkSteps says what is checked before each policy and, last, before the backend.

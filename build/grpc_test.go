@@ -318,6 +318,60 @@ func TestRefusedCalls(t *testing.T) {
 	}
 }
 
+// What is wrong with a message is told to those only who may call at all.
+func TestStrangersComeBeforeMistakes(t *testing.T) {
+	t.Parallel()
+	guard := sluice.NewPolicy("test_guard", struct{}{}, func(*sluice.Env, *sluice.Endpoint, *struct{}) (sluice.Policy, error) {
+		return func(next sluice.Handler) sluice.Handler {
+			return sluice.HandlerFunc(func(x *sluice.Exchange) error {
+				if !x.Request.Header.Has("Authorization") {
+					return &sluice.Error{Code: sluice.Unauthenticated}
+				}
+				return next.Serve(x)
+			})
+		}, nil
+	})
+	var reached atomic.Bool
+	node := sluicetest.Node(t, withProtos(t, `
+		sluice: 1
+		endpoints:
+			create_user:
+				routes: ["PUT /users/{name}", "grpc user.v1.UserService/CreateUser"]
+				policies: [test_guard]
+				test_handler: {name: reach}
+		`), guard, handlers(map[string]sluice.Handler{"reach": sluice.HandlerFunc(func(*sluice.Exchange) error {
+		reached.Store(true)
+		return nil
+	})}))
+	c := dial(t, sluicetest.ServeNode(t, node))
+	if _, err := c.call("CreateUser", `{}`); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("a stranger without a name: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), "authorization", "x"), 20*time.Second)
+	defer cancel()
+	for name, want := range map[string]string{"": "missing", "..": "cannot stand in a path", "a/b": "cannot stand in a path"} {
+		_, err := c.callWith(ctx, "CreateUser", `{"name":"`+name+`"}`)
+		if status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%q: %v", name, err)
+		} else if v := detail[*errdetails.BadRequest](t, err).GetFieldViolations(); len(v) != 1 || v[0].GetField() != "name" || !strings.Contains(v[0].GetDescription(), want) {
+			t.Errorf("%q: %v", name, v)
+		}
+	}
+	// A message that is none: of another type, its field 5 is no map.
+	in, _ := c.messages("GetUser", `{}`)
+	in.SetUnknown([]byte{0x2a, 0x01, 0xff})
+	_, out := c.messages("CreateUser", `{}`)
+	if err := c.conn.Invoke(t.Context(), "/user.v1.UserService/CreateUser", in, out); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("a stranger with rubbish: %v", err)
+	}
+	if err := c.conn.Invoke(ctx, "/user.v1.UserService/CreateUser", in, out); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("rubbish: %v", err)
+	}
+	if reached.Load() {
+		t.Error("the backend was asked")
+	}
+}
+
 // What is kept for clients of HTTP is given to those of gRPC, and the other way about, each to each.
 func TestCacheIsShared(t *testing.T) {
 	t.Parallel()
