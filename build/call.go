@@ -285,14 +285,19 @@ func (s *part) appendTo(path []byte, r *sluice.Request, m *rpc.Message, faults [
 }
 
 func (c *call) appendQuery(m *rpc.Message) (query []byte, err error) {
+	add := func(name string, text []byte) error {
+		if len(query) > 0 {
+			query = append(query, '&')
+		}
+		query = append(append(append(query, name...), '='), url.QueryEscape(string(text))...)
+		return nil
+	}
 	for _, b := range c.query {
-		err := b.texts(m, func(text []byte) error {
-			if len(query) > 0 {
-				query = append(query, '&')
-			}
-			query = append(append(append(query, b.name...), '='), url.QueryEscape(string(text))...)
-			return nil
-		})
+		if b.zero && !m.Has(b.field) {
+			err = add(b.name, b.field.Zero())
+		} else {
+			err = m.Flatten(b.field, add)
+		}
 		if err != nil {
 			return nil, sluice.Errorf(sluice.BadRequest, nil, "%s", err)
 		}

@@ -141,6 +141,9 @@ func TestCallIsServedAsARequest(t *testing.T) {
 				input:
 					body: {type: object, properties: {age: {type: integer}}}
 				test_handler: {name: mirror}
+			moved:
+				routes: ["GET /moved/{name}", "grpc user.v1.UserService/MoveUser"]
+				test_handler: {name: mirror}
 			alone:
 				route: grpc user.v1.UserService/Fail
 				test_handler: {name: mirror, uses: [user_id]}
@@ -159,6 +162,7 @@ func TestCallIsServedAsARequest(t *testing.T) {
 		{"FindUsers", `{}`, `{"users":[{"name":"GET /users? "}]}`},
 		{"CreateUser", `{"name":"Ada","age":"36","labels":{"a":"b"},"born":"1815-12-10T00:00:00Z"}`,
 			`{"name":"POST /users? {\"name\":\"Ada\",\"age\":36,\"born\":\"1815-12-10T00:00:00Z\",\"labels\":{\"a\":\"b\"}}"}`},
+		{"MoveUser", `{"name":"a","parent":{"name":"b c"},"labels":{"x":"y"}}`, `{"name":"GET /moved/a?labels=%7B%22x%22%3A%22y%22%7D&parent.name=b+c "}`},
 		{"Fail", `{"userId":"9"}`, `{"name":"POST /user.v1.UserService/Fail? {\"user_id\":9}"}`},
 	} {
 		var header, trailer metadata.MD
@@ -586,5 +590,43 @@ func TestProtosThatAreWrong(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "\n") > 0 {
 			t.Errorf("%s: %v; want %s", protos, err, want)
 		}
+	}
+}
+
+// FuzzCall holds that no body of a call does harm.
+func FuzzCall(f *testing.F) {
+	node := sluicetest.Node(f, withProtos(f, `
+		sluice: 1
+		endpoints:
+			moved:
+				routes: ["GET /moved/{name}", "grpc user.v1.UserService/MoveUser"]
+				test_handler: {name: mirror}
+		`), handlers(nil))
+	f.Add([]byte("\x00\x00\x00\x00\x03\x0a\x01a"), "")
+	f.Add(rpc.AppendGzip(nil, []byte("\x0a\x01a")), "gzip")
+	f.Fuzz(func(t *testing.T, body []byte, encoding string) {
+		x := sluicetest.Exchange(t, "POST /user.v1.UserService/MoveUser", "", "Content-Type: application/grpc", "Grpc-Encoding: "+encoding)
+		x.Request.Body.SetBytes(body)
+		switch a := sluicetest.Do(node, x); a.Code {
+		case sluice.BadRequest, sluice.TooLarge, sluice.NotSupported:
+		default:
+			if a.Err != nil {
+				t.Fatalf("%q: %v", body, a.Err)
+			}
+		}
+	})
+}
+
+func BenchmarkCall(b *testing.B) {
+	node := sluicetest.Node(b, withProtos(b, ownConfig), handlers(nil))
+	frame := rpc.AppendFrame(nil, []byte("\x08\x07"))
+	b.ReportAllocs()
+	for b.Loop() {
+		x := sluicetest.Exchange(b, "POST /user.v1.UserService/GetUser", "", "Content-Type: application/grpc")
+		x.Request.Body.SetBytes(frame)
+		if err := node.Serve(x); err != nil {
+			b.Fatal(err)
+		}
+		x.End(sluice.Outcome{})
 	}
 }

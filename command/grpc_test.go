@@ -13,7 +13,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -187,4 +189,46 @@ endpoints:
 	s.err.await(t, `has no method \"GetUser\"`, 1)
 	replace(t, file, string(text)+"message Another {}\n")
 	s.err.await(t, "reloaded", 1)
+}
+
+// A backend that knows nothing of gRPC answers calls.
+func TestCallsOfAnHTTPBackend(t *testing.T) {
+	t.Parallel()
+	upstream := serve(t, `sluice: 1
+listen: {http: "127.0.0.1:0"}
+endpoints:
+  user:
+    route: GET /user/{id}
+    static: {json: {}}
+    respond: {json: {name: "{id} of {header.x-tenant}", email: "{query.name}", more: 1}}
+`)
+	dir := t.TempDir()
+	text, err := os.ReadFile("../examples/tiers/user.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "user.proto"), strings.Replace(string(text), "int64 user_id = 1;", "int64 user_id = 1; string name = 2;", 1))
+	s := serveFile(t, nil, write(t, filepath.Join(dir, "sluice.yaml"), `sluice: 1
+protos: [user.proto]
+listen: {http: "127.0.0.1:0"}
+backends:
+  users:
+    http: {urls: ["http://`+upstream.at.HTTP+`"]}
+endpoints:
+  get_user:
+    routes: ["GET /user/{user_id}", "grpc user.v1.UserService/GetUser"]
+    http: {backend: users}
+`))
+	conn, err := grpc.NewClient(s.at.HTTP, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), "x-tenant", "acme"), 30*time.Second)
+	defer cancel()
+	schema := reflected(ctx, t, conn, "user.v1.UserService")
+	got, err := call(ctx, t, conn, schema, getUser, `{"userId":"7","name":"a b"}`)
+	if want := `{"name":"7 of acme","email":"a b"}`; err != nil || got != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
+	}
 }

@@ -335,3 +335,33 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestMessagesAreFlattened(t *testing.T) {
+	t.Parallel()
+	typ := all(t)
+	m := typ.New()
+	if err := m.Merge([]byte(`{"all":{"inner":{"name":"a","size":"5"},"strings":["x","y"],"time":"1970-01-01T00:00:00Z","counts":{"a":"1"}}}`), rpc.Refuse); err != nil {
+		t.Fatal(err)
+	}
+	f, err := typ.Field("all")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, got := typ.New(), ""
+	err = m.Flatten(f, func(name string, text []byte) error {
+		got += name + "=" + string(text) + "\n"
+		field, err := typ.Field(name)
+		if err != nil {
+			return err
+		}
+		return again.SetText(field, text)
+	})
+	want := "all.inner.name=a\nall.inner.size=5\nall.strings=x\nall.strings=y\nall.counts={\"a\":\"1\"}\nall.time=1970-01-01T00:00:00Z\n"
+	if err != nil || got != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
+	}
+	a, _ := m.AppendJSON(nil, rpc.Form{})
+	if b, _ := again.AppendJSON(nil, rpc.Form{}); string(a) != string(b) {
+		t.Errorf("%s comes back as %s", a, b)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -234,6 +235,26 @@ func (m *Message) Texts(f *Field, yield func(text []byte) error) error {
 	default:
 		return each(v)
 	}
+}
+
+// Flatten calls yield for every value of a field that is set, as Texts does, with its name; of a message in it with the
+// names of what is set in there, such as parent.name, as google.api.http has it in queries.
+func (m *Message) Flatten(f *Field, yield func(name string, text []byte) error) error {
+	d := f.last()
+	if d.Message() == nil || d.IsList() || d.IsMap() || isWrapper(d.Message()) || hasOwnForm(d.Message()) {
+		return m.Texts(f, func(text []byte) error { return yield(f.Name, text) })
+	}
+	if !m.Has(f) {
+		return nil
+	}
+	for i := range d.Message().Fields().Len() {
+		inner := d.Message().Fields().Get(i)
+		below := &Field{Name: f.Name + "." + string(inner.Name()), path: append(slices.Clone(f.path), inner)}
+		if err := m.Flatten(below, yield); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // text writes one value without quotes around it.
