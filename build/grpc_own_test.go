@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
-	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -35,54 +34,29 @@ const ownConfig = `
 // ask asks for reflection once, in either version of the protocol.
 type asking func(t *testing.T, q *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse
 
+// askings are ways to ask, by the version of the protocol. The messages of both are the same on the wire.
 func askings(t *testing.T, conn *grpc.ClientConn) map[string]asking {
 	t.Helper()
-	one, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	alpha, err := reflectionv1alpha.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return map[string]asking{
-		"v1": func(t *testing.T, q *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
+	all := map[string]asking{}
+	for _, version := range []string{"v1", "v1alpha"} {
+		desc := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
+		stream, err := conn.NewStream(t.Context(), desc, "/grpc.reflection."+version+".ServerReflection/ServerReflectionInfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[version] = func(t *testing.T, q *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
 			t.Helper()
-			if err := one.Send(q); err != nil {
+			if err := stream.SendMsg(q); err != nil {
 				t.Fatal(err)
 			}
-			a, err := one.Recv()
-			if err != nil {
+			a := &reflectionv1.ServerReflectionResponse{}
+			if err := stream.RecvMsg(a); err != nil {
 				t.Fatal(err)
 			}
 			return a
-		},
-		"v1alpha": func(t *testing.T, q *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
-			t.Helper()
-			old, now := &reflectionv1alpha.ServerReflectionRequest{}, &reflectionv1.ServerReflectionResponse{}
-			convert(t, q, old)
-			if err := alpha.Send(old); err != nil {
-				t.Fatal(err)
-			}
-			a, err := alpha.Recv()
-			if err != nil {
-				t.Fatal(err)
-			}
-			convert(t, a, now)
-			return now
-		},
+		}
 	}
-}
-
-func convert(t *testing.T, from, to proto.Message) {
-	t.Helper()
-	wire, err := proto.Marshal(from)
-	if err == nil {
-		err = proto.Unmarshal(wire, to)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return all
 }
 
 func TestReflection(t *testing.T) {
