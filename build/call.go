@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -30,8 +31,9 @@ type call struct {
 	path []part
 	// query are the fields that stand in the query, params those that are the parameters of a call that stands for none.
 	query, params []binding
-	// body tells whether the message is the body too.
+	// body tells whether the message is the body too, in this form.
 	body bool
+	form rpc.Form
 }
 
 // part is text of a path, or a field that stands there.
@@ -62,7 +64,8 @@ func (m *maker) openCall(p *endpointPlan, route router.Route, next sluice.Handle
 		return passed{next}
 	}
 	plan, limit := p.calls[i], int64(m.file.Listen.Limits.MaxBuffered)
-	c := &call{next: next, method: plan.method, log: m.opts.Log, maxIn: limit, maxOut: max(limit, minMaxMessage), verb: "POST", body: true}
+	c := &call{next: next, method: plan.method, log: m.opts.Log, maxIn: limit, maxOut: max(limit, minMaxMessage), verb: "POST", body: true,
+		form: rpc.Form{ProtoNames: true, Zeros: true, NumberInt64: true}}
 	other, found := p.other()
 	if !found {
 		for _, f := range plan.method.In.Fields() {
@@ -81,6 +84,7 @@ func (m *maker) openCall(p *endpointPlan, route router.Route, next sluice.Handle
 		c.verb = other.Method
 	}
 	c.body = p.usesBody() || c.verb != "GET" && c.verb != "HEAD" && c.verb != "DELETE"
+	c.form.Omit = other.Params()
 	other.Path(func(text, param string, rest bool) {
 		s := part{text: text, rest: rest}
 		if param != "" {
@@ -209,6 +213,9 @@ func (c *call) read(x *sluice.Exchange) (*rpc.Message, error) {
 		return nil, sluice.Errorf(sluice.UnsupportedMediaType, nil, "messages are not read as %s; want +proto", sub)
 	}
 	raw, err := x.Request.Body.Load(c.maxIn + rpc.PrefixSize)
+	if e, is := errors.AsType[*sluice.Error](err); is && e.Code == sluice.TooLarge {
+		return nil, sluice.Errorf(sluice.TooLarge, nil, "the message is larger than %s", sluice.Size(c.maxIn))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +258,7 @@ func (c *call) ask(r *sluice.Request, m *rpc.Message) error {
 		r.Body.SetBytes(nil)
 		return nil
 	}
-	body, err := m.AppendJSON(nil, rpc.Form{ProtoNames: true, Zeros: true, NumberInt64: true})
+	body, err := m.AppendJSON(nil, c.form)
 	if err != nil {
 		return sluice.Errorf(sluice.BadRequest, nil, "%s", err)
 	}

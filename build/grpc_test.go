@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/function"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/policy/cache"
 	"github.com/sluiceapi/sluice/policy/ratelimit"
@@ -589,6 +590,40 @@ func TestProtosThatAreWrong(t *testing.T) {
 		_, err := build.Make(doc, build.Options{Kinds: []sluice.Kind{handlers(nil)}}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "\n") > 0 {
 			t.Errorf("%s: %v; want %s", protos, err, want)
+		}
+	}
+}
+
+// A function of Go gets the fields of a call as it gets what requests bring.
+func TestCallsOfFunctions(t *testing.T) {
+	t.Parallel()
+	type in struct {
+		Name string `in:"path"`
+		Body struct {
+			Name   *string           `json:"name"` // where it is not in the path
+			Age    int64             `json:"age"`
+			Labels map[string]string `json:"labels"`
+		} `in:"body"`
+	}
+	type out struct {
+		Name string `json:"name"`
+		ID   int64  `json:"id"`
+	}
+	f := function.New("older", func(_ context.Context, i in) (out, error) { return out{i.Name, i.Body.Age + 1}, nil })
+	node := sluicetest.Node(t, withProtos(t, `
+		sluice: 1
+		endpoints:
+			both:
+				routes: ["PUT /users/{name}", "grpc user.v1.UserService/CreateUser"]
+				function: older
+			alone:
+				route: grpc user.v1.UserService/MoveUser
+				function: older
+		`), function.Kind(f))
+	c := dial(t, sluicetest.ServeNode(t, node))
+	for _, method := range []string{"CreateUser", "MoveUser"} {
+		if got, err := c.call(method, `{"name":"Ada","age":"36"}`); err != nil || got != `{"name":"Ada","id":"37"}` {
+			t.Errorf("%s: %s, %v", method, got, err)
 		}
 	}
 }

@@ -222,7 +222,7 @@ type Endpoint struct {
 	// Calls of gRPC have routes such as grpc user.v1.UserService/GetUser, a method that protos declares. The top-level
 	// fields of its message are inputs by their names, as path parameters are. Where the endpoint has another route, a call
 	// is served as the request of the first of them that it stands for: fields stand in the path where that has their
-	// names, the others in the query of a GET, else the message is the JSON body, with the names that the .proto file has.
+	// names, the others in the query of a GET, else in the JSON body, with the names that the .proto file has.
 	// The answer's JSON becomes the message of the answer; what of it the message has no field for is left out, and
 	// an array fills its one repeated field. grpc user.v1.UserService/* passes all calls of a service to a grpc backend.
 	Route string `yaml:"route"`

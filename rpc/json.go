@@ -25,6 +25,8 @@ type Form struct {
 	Zeros bool
 	// NumberInt64 has integers of 64 bits as numbers instead of strings.
 	NumberInt64 bool
+	// Omit are fields of the message itself that are left out, by their names in the .proto file.
+	Omit []string
 }
 
 // encoder writes messages as JSON. Of the types with a form of their own it writes the wrappers; the others, which are
@@ -48,9 +50,13 @@ func (e *encoder) message(m protoreflect.Message) {
 	}
 	e.dst = append(e.dst, '{')
 	start := len(e.dst)
-	fields := m.Descriptor().Fields()
+	fields, omit := m.Descriptor().Fields(), e.form.Omit
+	e.form.Omit = nil
 	for i := range fields.Len() {
 		f := fields.Get(i)
+		if slices.Contains(omit, string(f.Name())) {
+			continue
+		}
 		if m.Has(f) || e.form.Zeros && !f.HasPresence() {
 			e.field(start, f, m.Get(f))
 		}
