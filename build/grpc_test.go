@@ -25,9 +25,11 @@ import (
 	"github.com/sluiceapi/sluice/backend/function"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/policy/cache"
+	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/policy/ratelimit"
 	"github.com/sluiceapi/sluice/rpc"
 	"github.com/sluiceapi/sluice/sluicetest"
+	"github.com/sluiceapi/sluice/sluicetest/issuer"
 )
 
 // client calls methods of user.v1.UserService with messages as JSON.
@@ -663,5 +665,55 @@ func BenchmarkCall(b *testing.B) {
 			b.Fatal(err)
 		}
 		x.End(sluice.Outcome{})
+	}
+}
+
+// The token of a call stands in its metadata, and what it says can be used as that of any request.
+func TestTokensOfCalls(t *testing.T) {
+	t.Parallel()
+	id, err := issuer.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(id.Close)
+	key, err := issuer.NewKey("ES256", "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id.Publish(key)
+	node := sluicetest.Node(t, withProtos(t, `
+		sluice: 1
+		every_endpoint:
+			- jwt: {issuer: "`+id.Name()+`", audience: shop, keys: "`+id.KeysURL()+`"}
+		endpoints:
+			get_user:
+				routes: ["GET /user/{user_id}", "grpc user.v1.UserService/GetUser"]
+				policies:
+					- rate_limit: {rate: 1/h, by: caller.subject}
+				test_handler: {name: mirror}
+				respond:
+					json: {name: "{caller.subject} asks for {user_id}"}
+		`), jwt.Kind, ratelimit.Kind, handlers(nil))
+	c := dial(t, sluicetest.ServeNode(t, node))
+	call := func(token string) (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if token != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+		}
+		return c.callWith(ctx, "GetUser", `{"userId":"7"}`)
+	}
+	if _, err := call(""); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("without a token: %v", err)
+	}
+	if _, err := call("rubbish"); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("with rubbish: %v", err)
+	}
+	token := id.Token(id.Claims("shop", "ada"))
+	if got, err := call(token); err != nil || got != `{"name":"ada asks for 7"}` {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if _, err := call(token); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("over the limit: %v", err)
 	}
 }
