@@ -717,3 +717,84 @@ func TestTokensOfCalls(t *testing.T) {
 		t.Errorf("over the limit: %v", err)
 	}
 }
+
+// mirrored is a body that is what came, and a status after it.
+type mirrored struct {
+	x    *sluice.Exchange
+	from sluice.Stream
+}
+
+func (m mirrored) Read(p []byte) (int, error) {
+	n, err := m.from.Read(p)
+	if err == io.EOF {
+		rpc.SetOK(&m.x.Response.Trailer)
+	}
+	return n, err
+}
+
+func (mirrored) Close(error) {}
+
+// Calls of a whole service reach a backend as they come, message by message, but for those that have a route.
+func TestCallsArePassedThrough(t *testing.T) {
+	t.Parallel()
+	kind := handlers(map[string]sluice.Handler{"pass": sluice.HandlerFunc(func(x *sluice.Exchange) error {
+		x.Response.Header.Set("Content-Type", rpc.ContentType)
+		x.Response.Header.Set("X-Path", string(x.Request.Path)+" "+x.Route)
+		x.Response.Body.SetStream(mirrored{x, x.Request.Body.Stream}, -1)
+		return nil
+	})})
+	kind.PassesCalls = true
+	node := sluicetest.Node(t, withProtos(t, `
+		sluice: 1
+		endpoints:
+			all:
+				route: grpc user.v1.UserService/*
+				test_handler: {name: pass}
+			unknown:
+				route: grpc nobody.Knows/*
+				test_handler: {name: pass}
+			get_user:
+				routes: ["GET /user/{user_id}", "grpc user.v1.UserService/GetUser"]
+				test_handler: {name: mirror}
+		`), kind)
+	address := sluicetest.ServeNode(t, node)
+	c := dial(t, address)
+	if got, err := c.call("GetUser", `{"userId":"5"}`); err != nil || got != `{"name":"GET /user/5? "}` {
+		t.Errorf("a method with a route: %s, %v", got, err)
+	}
+	for path, route := range map[string]string{"/user.v1.UserService/Upload": "grpc user.v1.UserService/*", "/nobody.Knows/It": "grpc nobody.Knows/*"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		stream, err := c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, _ := c.messages("GetUser", `{"userId":"7"}`)
+		for range 3 {
+			if err := stream.SendMsg(in); err != nil {
+				t.Fatal(err)
+			}
+			back := dynamicpb.NewMessage(in.Descriptor())
+			if err := stream.RecvMsg(back); err != nil || c.text(back) != c.text(in) {
+				t.Fatalf("%s: %s, %v", path, c.text(back), err)
+			}
+		}
+		if err := stream.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.RecvMsg(dynamicpb.NewMessage(in.Descriptor())); err != io.EOF {
+			t.Errorf("%s: at the end %v", path, err)
+		}
+		if header, err := stream.Header(); err != nil || header["x-path"][0] != path+" "+route {
+			t.Errorf("%s: %v, %v", path, header, err)
+		}
+	}
+	answer, err := http.Post("http://"+address+"/user.v1.UserService/Upload", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != 415 {
+		t.Errorf("JSON for a call: %d", answer.StatusCode)
+	}
+}

@@ -29,6 +29,34 @@ var answerCases = []engineCase{
 			t.Error("no Date")
 		}
 	}},
+	{"a handler tells errors in a form of its own", func(t *testing.T, e *engineTest) {
+		var statuses []int
+		told := make(chan struct{}, 1)
+		e.serveHandler(t, rendering{func(x *sluice.Exchange) error {
+			x.Response.Header.Add("X-Policy", "stays")
+			x.OnEnd(sluice.EnderFunc(func(_ *sluice.Exchange, o sluice.Outcome) {
+				statuses = append(statuses, o.Status)
+				told <- struct{}{}
+			}))
+			if string(x.Request.Path) == "/crash" {
+				panic("crash")
+			}
+			return &sluice.Error{Code: sluice.NotFound}
+		}})
+		for _, tt := range []struct {
+			path, body string
+			want       int
+		}{{"/", "not_found", 404}, {"/crash", "internal", 500}} {
+			answer, body := e.get(t, tt.path)
+			wantBody(t, body, tt.body)
+			if answer.StatusCode != 200 || answer.Trailer.Get("X-Code") != tt.body || answer.Header.Get("X-Policy") != "stays" || answer.Header.Get("Content-Type") != "" {
+				t.Errorf("%s: %d %v %v", tt.path, answer.StatusCode, answer.Header, answer.Trailer)
+			}
+			if <-told; statuses[len(statuses)-1] != tt.want {
+				t.Errorf("%s: the outcome is %v; want %d", tt.path, statuses, tt.want)
+			}
+		}
+	}},
 	{"a Date that is there stays", func(t *testing.T, e *engineTest) {
 		const date = "Mon, 01 Jan 2001 00:00:00 GMT"
 		e.serve(t, func(x *sluice.Exchange) error {
@@ -324,4 +352,15 @@ func cutCase(t *testing.T, e *engineTest, stream func() (sluice.Stream, int64)) 
 	if err := receive(t, why, "the stream to be closed"); err == nil {
 		t.Error("the stream was closed as if it had been read")
 	}
+}
+
+// rendering is a handler that tells errors with status 200, the code in body and trailer.
+type rendering struct{ sluice.HandlerFunc }
+
+// Render makes it a server.Renderer.
+func (rendering) Render(x *sluice.Exchange, e *sluice.Error) bool {
+	x.Response.Status = 200
+	x.Response.Body.SetBytes([]byte(e.Code.String()))
+	x.Response.Trailer.Add("X-Code", e.Code.String())
+	return true
 }
