@@ -11,20 +11,23 @@ import (
 // choose chooses the fittest host, by the balance where several are equally fit; nil when all were tried.
 func (hs *Hosts[L]) choose(x *sluice.Exchange, now time.Time) *Host[L] {
 	hosts, at := *hs.hosts.Load(), now.UnixNano()
-	switch b := &hs.spec.Config.Balance; {
-	case len(hosts) == 1:
+	switch len(hosts) {
+	case 0:
+		return nil
+	case 1:
 		if hosts[0].standing(&x.Tried, at) == never {
 			return nil
 		}
 		return hosts[0]
-	case len(hosts) == 0:
-		return nil
-	case b.ConsistentHash != nil:
-		if key := b.ConsistentHash.By.Value(x); key.Type() != sluice.Absent {
+	}
+	balance := &hs.spec.Config.Balance
+	if c := balance.ConsistentHash; c != nil {
+		if key := c.By.Value(x); !key.IsAbsent() {
 			var space [64]byte
-			return byKey(hosts, hashOf(key.AppendText(space[:0])), float64(b.ConsistentHash.Over), &x.Tried, at)
+			return byKey(hosts, hashOf(key.AppendText(space[:0])), float64(c.Over), &x.Tried, at)
 		}
-	case b.Method == roundRobin:
+	}
+	if balance.Method == roundRobin {
 		return inTurn(hosts, int(hs.turn.Add(1)%uint32(len(hosts))), &x.Tried, at)
 	}
 	return leastLoaded(hosts, &x.Tried, at)

@@ -40,7 +40,7 @@ func TestLeastRequests(t *testing.T) {
 
 func TestTried(t *testing.T) {
 	t.Parallel()
-	for _, balance := range []upstream.Balance{{Method: "least_requests"}, {Method: "round_robin"}, {ConsistentHash: byHeader(t)}} {
+	for _, balance := range []upstream.Balance{{Method: "least_requests"}, {Method: "round_robin"}, {Method: "least_requests", ConsistentHash: byHeader(t)}} {
 		b := setup(t, spec(3, func(c *upstream.Config) { c.Balance = balance }))
 		x := sluice.NewExchange(nil)
 		x.Request.Header.Add("Room", "12")

@@ -9,7 +9,7 @@ import (
 // check asks a host at intervals whether it is well, until ctx ends. The first check is at once, the second at a random
 // time, so that the hosts are not all asked together.
 func (hs *Hosts[L]) check(ctx context.Context, h *Host[L]) {
-	every := hs.spec.Health.Every
+	every := hs.spec.Checks.Every
 	wait := rand.N(every) + 1
 	passed, failed := 0, 0
 	for {
@@ -35,7 +35,7 @@ func (hs *Hosts[L]) check(ctx context.Context, h *Host[L]) {
 }
 
 func (hs *Hosts[L]) checkOnce(ctx context.Context, h *Host[L]) error {
-	ctx, cancel := context.WithTimeout(ctx, hs.spec.Health.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, hs.spec.Checks.Timeout)
 	defer cancel()
 	return hs.spec.Check(ctx, h)
 }
@@ -44,9 +44,9 @@ func (hs *Hosts[L]) checkOnce(ctx context.Context, h *Host[L]) error {
 // of a host that took no connection; it does not end an ejection, for which there were requests that failed.
 func (hs *Hosts[L]) judge(h *Host[L], passed, failed int, err error) {
 	switch {
-	case failed >= hs.spec.Health.Fail && !h.sick.Swap(true):
+	case failed >= hs.spec.Checks.Fail && !h.sick.Swap(true):
 		hs.log.Warn("a host of an upstream is not well", "host", h.Address, "error", err)
-	case passed >= hs.spec.Health.Pass:
+	case passed >= hs.spec.Checks.Pass:
 		if h.sick.Swap(false) {
 			hs.log.Info("a host of an upstream is well again", "host", h.Address)
 		}

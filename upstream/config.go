@@ -35,7 +35,7 @@ type Balance struct {
 	// least_requests: of two hosts at random, the one with fewer requests under way, so that a slow host gets less.
 	// round_robin: one after the other.
 	Method string `yaml:"method,short" enum:"least_requests,round_robin"`
-	// Requests of one key go to one host, for as long as it is well.
+	// Requests of one key go to one host, for as long as it is well. Comes before method.
 	ConsistentHash *ConsistentHash `yaml:"consistent_hash"`
 }
 
@@ -43,7 +43,7 @@ type Balance struct {
 // keys that it gets or had move.
 type ConsistentHash struct {
 	// The key: a reference to what every request brings, such as caller.subject, client_ip, header.x-tenant or query.room.
-	// A request without it is balanced by least_requests.
+	// A request without it is balanced by method.
 	By sluice.Reference `yaml:"by,short" required:"true"`
 	// How far above the average of requests under way a host may come before a key's requests go to the next host of that
 	// key. Hosts with fewer than 8 take more in any case.
@@ -73,8 +73,8 @@ type Ejection struct {
 	Keep sluice.Percent `yaml:"keep"`
 }
 
-// Health has every host asked at intervals whether it is well. Requests go to those that are, or to all when none is.
-type Health struct {
+// Checks have every host asked at intervals whether it is well. Requests go to those that are, or to all when none is.
+type Checks struct {
 	// The time between two checks of one host.
 	Every time.Duration `yaml:"every" default:"5s"`
 	// What one check may take.
@@ -140,7 +140,7 @@ func (e *Ejection) check() error {
 }
 
 // Check refuses checks that find out nothing.
-func (h *Health) Check() error {
+func (h *Checks) Check() error {
 	var errs []error
 	if h.Every < 10*time.Millisecond {
 		errs = append(errs, sluice.At("every", errors.New("too often; want a duration such as 5s")))

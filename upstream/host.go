@@ -61,7 +61,7 @@ func (hs *Hosts[L]) newHost(target int, address string) *Host[L] {
 	h := &Host[L]{Target: target, Address: address, of: hs, id: rand.Uint64(), hash: mix(sum.Sum64())}
 	h.recent = window.New(hs.spec.Config.Ejection.Window)
 	h.Link = hs.spec.Link(h)
-	if hs.spec.Health != nil {
+	if hs.spec.Checks != nil {
 		var ctx context.Context
 		ctx, h.stop = context.WithCancel(hs.ctx)
 		hs.running.Go(func() { hs.check(ctx, h) })

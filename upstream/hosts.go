@@ -34,8 +34,8 @@ type Spec[L any] struct {
 	// Targets are where the hosts are found; there is at least one.
 	Targets []Target
 	Config  Config
-	// Health is nil where no host is checked; else Check is set.
-	Health *Health
+	// Checks is nil where no host is checked; else Check is set.
+	Checks *Checks
 	// Link makes what the kind keeps for a host. It opens no connection, and is called while a host is found, before the
 	// host can be picked. The host's other fields are set.
 	Link func(h *Host[L]) L
@@ -85,7 +85,7 @@ func Open[L any](env *sluice.Env, s Spec[L]) (*Hosts[L], error) {
 		hs.close()
 	})
 	if env.Dry {
-		hs.spec.Health = nil
+		hs.spec.Checks = nil
 	}
 	for i, t := range s.Targets {
 		hs.follow(i, []string{t.address()})
