@@ -45,6 +45,8 @@ type Exchange struct {
 	Deadline time.Time
 	// Span is the step of a trace that is going on; nil when traces are off.
 	Span Span
+	// Tried are the hosts that it was sent to already.
+	Tried Tried
 
 	wire   Wire
 	base   context.Context // of a fork, which has no wire
@@ -172,7 +174,8 @@ func (x *Exchange) Reset(w Wire) {
 	clear(x.inputs)
 	clear(x.result)
 	x.Seen.reset()
-	*x = Exchange{Request: *req, Response: *resp, Seen: x.Seen, wire: w, ends: x.ends[:0],
+	x.Tried.reset()
+	*x = Exchange{Request: *req, Response: *resp, Seen: x.Seen, Tried: x.Tried, wire: w, ends: x.ends[:0],
 		inputs: x.inputs[:0], result: x.result[:0], arena: x.arena[:0]}
 	if cap(x.arena) > maxKeptBuffer {
 		x.arena = nil

@@ -111,6 +111,28 @@ func (r Rate) String() string {
 	return strconv.FormatInt(r.Count, 10) + "/" + per
 }
 
+// Percent is a share in hundredths: "20%", "0.5%", "150%".
+type Percent float64
+
+// UnmarshalText reads a share. It is never negative.
+func (p *Percent) UnmarshalText(text []byte) error {
+	number, found := strings.CutSuffix(string(text), "%")
+	n, err := strconv.ParseFloat(number, 64)
+	if !found || err != nil || strings.Trim(number, "0123456789.") != "" || n > 1e6 {
+		return fmt.Errorf("%q is not a share; want a number of hundredths, such as 20%% or 0.5%%", text)
+	}
+	*p = Percent(n)
+	return nil
+}
+
+// MarshalText is the share as text.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'f', -1, 64) + "%" }
+
+// Of is that share of n.
+func (p Percent) Of(n float64) float64 { return n * float64(p) / 100 }
+
 // Secret is text that must not be shown: it prints and marshals as "***".
 type Secret string
 

@@ -92,6 +92,7 @@ func typeWord(t reflect.Type) string {
 		secretType:                             "secret text",
 		reflect.TypeFor[sluice.Size]():         "size",
 		reflect.TypeFor[sluice.Rate]():         "rate",
+		reflect.TypeFor[sluice.Percent]():      "share",
 		reflect.TypeFor[sluice.Path]():         "path of a file",
 		reflect.TypeFor[sluice.Reference]():    "reference",
 		reflect.TypeFor[sluice.Template]():     "text with references",

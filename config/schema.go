@@ -44,6 +44,7 @@ var expanded = schema{"type": "string", "pattern": `\$\{`}
 const (
 	durationPattern = `^([0-9]+d)?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))*$|\$\{`
 	sizePattern     = `^[0-9]+(\.[0-9]+)?(GiB|MiB|KiB|GB|MB|KB|B)$|\$\{`
+	percentPattern  = `^[0-9]+(\.[0-9]+)?%$|\$\{`
 	ratePattern     = `^[0-9]+/([0-9].*)?(ns|us|µs|ms|s|m|h|d)$|\$\{`
 	namePattern     = `^[A-Za-z_][A-Za-z0-9_-]*$`
 	tokenPattern    = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
@@ -123,6 +124,7 @@ func text(t reflect.Type, f *field) schema {
 		durationType:                        durationPattern,
 		reflect.TypeFor[sluice.Size]():      sizePattern,
 		reflect.TypeFor[sluice.Rate]():      ratePattern,
+		reflect.TypeFor[sluice.Percent]():   percentPattern,
 		reflect.TypeFor[sluice.Reference](): namesPattern,
 	}
 	out := schema{"type": "string"}

@@ -253,6 +253,8 @@ func wantedText(t reflect.Type) string {
 		return "a size, such as 512B, 64KB or 1MiB"
 	case reflect.TypeFor[sluice.Rate]():
 		return "a rate, such as 100/s or 5/h"
+	case reflect.TypeFor[sluice.Percent]():
+		return "a share, such as 20%"
 	case reflect.TypeFor[sluice.Path]():
 		return "a path"
 	case reflect.TypeFor[sluice.Reference]():

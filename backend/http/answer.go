@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/upstream"
 )
 
 // receive reads the answer's head, passes interim answers on, and makes the response.
@@ -88,6 +89,7 @@ func (c *call) eachField(yield func(name, value []byte)) {
 // answer makes the response of the head, of n bytes, that stands in the buffer.
 func (c *call) answer(n int) error {
 	c.awaiting, c.headBy = false, time.Time{}
+	c.host.Heard(c.h.now(), outcomeOf(c.head.status))
 	r := &c.x.Response
 	if c.head.status == 101 {
 		return c.tunnel(n)
@@ -108,6 +110,15 @@ func (c *call) answer(n int) error {
 		c.stream(untilClose, -1)
 	}
 	return nil
+}
+
+// outcomeOf is what a status says of the host that gave it: by 502, 503 and 504 it says itself that it cannot answer. Any
+// other speaks of the request.
+func outcomeOf(status int) upstream.Outcome {
+	if 502 <= status && status <= 504 {
+		return upstream.Failed
+	}
+	return upstream.Answered
 }
 
 // answerCounted takes a short body whole when all of it is there, so that the connection is free at once. While the

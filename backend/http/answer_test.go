@@ -59,7 +59,7 @@ func TestHostileAnswers(t *testing.T) {
 			if e := sluice.ErrorOf(a.err); strings.Contains(e.Message, "127.0.0.1") || !strings.Contains(e.Err.Error(), "127.0.0.1") {
 				t.Errorf("the address belongs to the operator only: %v", e)
 			}
-			if n := s.backend().upstreams[0].pool.open.Load(); n != 0 {
+			if n := s.link().pool.open.Load(); n != 0 {
 				t.Errorf("%d connections are still open", n)
 			}
 		})
@@ -95,7 +95,7 @@ func TestHostileBodies(t *testing.T) {
 			if a.status != 200 || codeOf(a.err) != "bad_gateway" {
 				t.Errorf("status %d, body %q, error %v", a.status, a.body, a.err)
 			}
-			if n := s.backend().upstreams[0].pool.open.Load(); n != 0 {
+			if n := s.link().pool.open.Load(); n != 0 {
 				t.Errorf("%d connections are still open", n)
 			}
 		})
@@ -134,7 +134,7 @@ func TestAnswersOfEachFraming(t *testing.T) {
 					t.Fatalf("%d, %d bytes, %v", a.status, len(a.body), a.err)
 				}
 			}
-			if n := s.backend().upstreams[0].pool.open.Load(); (n == 1) != test.kept {
+			if n := s.link().pool.open.Load(); (n == 1) != test.kept {
 				t.Errorf("%d connections are open", n)
 			}
 		})
@@ -178,7 +178,7 @@ func TestAnswerByteByByte(t *testing.T) {
 	if hints != 3 {
 		t.Errorf("%d hints", hints)
 	}
-	if n := s.backend().upstreams[0].pool.open.Load(); n != 1 {
+	if n := s.link().pool.open.Load(); n != 1 {
 		t.Errorf("%d connections are open", n)
 	}
 }
@@ -257,7 +257,7 @@ func TestClientLeaves(t *testing.T) {
 	if a := s.ask(request(&wire{ctx: ctx}, "GET", "/")); codeOf(a.err) != "client_left" {
 		t.Errorf("%v", a.err)
 	}
-	if n := s.backend().upstreams[0].pool.open.Load(); n != 0 {
+	if n := s.link().pool.open.Load(); n != 0 {
 		t.Errorf("%d connections are open", n)
 	}
 }
@@ -301,7 +301,7 @@ func TestStreamIsReleasedEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.End(sluice.Outcome{})
-	if n := s.backend().upstreams[0].pool.open.Load(); n != 0 {
+	if n := s.link().pool.open.Load(); n != 0 {
 		t.Errorf("%d connections are open", n)
 	}
 }

@@ -7,18 +7,18 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/upstream"
 )
 
 // backend is an open HTTP service.
 type backend struct {
-	upstreams []*upstream
-	turn      atomic.Uint32
-	timeouts  Timeouts
-	now       func() time.Time
+	targets  []*target
+	hosts    *upstream.Hosts[*link]
+	timeouts Timeouts
+	now      func() time.Time
 	// pseudonym stands for this backend in Via (RFC 9110, section 7.6.3). It is random, so that it tells nothing of
 	// the node and no other has it.
 	pseudonym string
@@ -37,36 +37,32 @@ func open(env *sluice.Env, w *Where) (*backend, error) {
 	b := &backend{timeouts: w.Timeouts, now: env.Now, pseudonym: pseudonym()}
 	b.calls.New = func() any { return new(call) }
 	b.buffers.New = func() any { p := make([]byte, pumpBuffer); return &p }
+	spec := upstream.Spec[*link]{Config: w.Config}
 	for _, text := range w.URLs {
-		u, err := openUpstream(env, w, text)
+		a, err := parseAddress(text)
 		if err != nil {
-			return nil, err
+			return nil, sluice.At("urls", err)
 		}
-		b.upstreams = append(b.upstreams, u)
+		b.targets = append(b.targets, &target{address: a, connect: w.Timeouts.Connect, log: env.Log, links: map[*link]struct{}{}})
+		spec.Targets = append(spec.Targets, upstream.Target{Name: a.name, Port: a.port})
 	}
-	if slices.ContainsFunc(b.upstreams, func(u *upstream) bool { return u.address.secure }) {
+	if slices.ContainsFunc(b.targets, func(t *target) bool { return t.secure }) {
 		if err := b.secure(env, &w.TLS); err != nil {
 			return nil, err
 		}
 	}
-	b.measure(env)
-	env.Cleanup(func() {
-		for _, u := range b.upstreams {
-			u.pool.close()
-		}
-	})
-	return b, nil
-}
-
-// openUpstream makes ready for an address. It opens no connection; the first request does.
-func openUpstream(env *sluice.Env, w *Where, text string) (*upstream, error) {
-	a, err := parseAddress(text)
-	if err != nil {
-		return nil, sluice.At("urls", err)
+	spec.Link = func(h *upstream.Host[*link]) *link { return b.targets[h.Target].link(env, &w.Pool, h.Address) }
+	spec.Close = func(h *upstream.Host[*link]) { h.Link.close() }
+	if w.Health != nil {
+		spec.Checks = &w.Health.Checks
+		spec.Check = func(ctx context.Context, h *upstream.Host[*link]) error { return h.Link.check(ctx, w.Health.Path) }
 	}
-	return &upstream{address: a, connect: w.Timeouts.Connect, log: env.Log, pool: pool{
-		max: int64(w.Pool.Max), maxIdle: w.Pool.MaxIdle, idle: w.Pool.IdleTimeout, now: env.Now,
-	}}, nil
+	var err error
+	if b.hosts, err = upstream.Open(env, spec); err != nil {
+		return nil, err
+	}
+	b.measure(env)
+	return b, nil
 }
 
 func (b *backend) measure(env *sluice.Env) {
@@ -77,8 +73,8 @@ func (b *backend) measure(env *sluice.Env) {
 		"Requests sent once more because a kept connection to an HTTP service had been closed.", name)
 	env.Metrics.Gauge("sluice_http_connections", "Open connections to an HTTP service, idle ones too.", func() float64 {
 		n := int64(0)
-		for _, u := range b.upstreams {
-			n += u.pool.open.Load()
+		for h := range b.hosts.All() {
+			n += h.Link.pool.open.Load()
 		}
 		return float64(n)
 	}, name)
@@ -90,11 +86,11 @@ func pseudonym() string {
 	return "sluice-" + hex.EncodeToString(raw[:])
 }
 
-// Ping connects to every address and closes the connection again.
+// Ping connects to every host and closes the connection again.
 func (b *backend) Ping(ctx context.Context) error {
 	var errs []error
-	for _, u := range b.upstreams {
-		c, err := u.dial(ctx)
+	for h := range b.hosts.All() {
+		c, err := h.Link.dial(ctx)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -111,12 +107,4 @@ func (b *backend) Handle(_ *sluice.Env, _ *sluice.Endpoint, use *Use) (sluice.Ha
 		h.set = append(h.set, []byte(f.Name))
 	}
 	return h, nil
-}
-
-// next are the addresses to try, from the one whose turn it is.
-func (b *backend) next() int {
-	if len(b.upstreams) == 1 {
-		return 0
-	}
-	return int(b.turn.Add(1) % uint32(len(b.upstreams)))
 }

@@ -34,7 +34,9 @@ func (b *body) Read(p []byte) (int, error) {
 		if err == io.EOF {
 			b.through()
 		} else {
+			cause := err
 			err = b.fault(err)
+			b.blame(err, cause)
 		}
 		b.err = err
 	}

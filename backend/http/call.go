@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/upstream"
 )
 
 // handler passes the exchanges of one endpoint on to its backend.
@@ -41,6 +42,7 @@ func (h *handler) Serve(x *sluice.Exchange) error {
 type call struct {
 	h    *handler
 	x    *sluice.Exchange
+	host *upstream.Host[*link] // the one picked; nil when there is none
 	conn *conn
 	span sluice.Span
 	// start is when the call began, limit when it must be over: zero is without limit.
@@ -128,8 +130,9 @@ func (c *call) method() string {
 
 // roundTrip asks until there is an answer: once, or twice when a kept connection turns out to be closed.
 func (c *call) roundTrip() error {
+	c.x.Tried.Begin()
 	for first := true; ; first = false {
-		if err := c.connect(!first); err != nil {
+		if err := c.connect(); err != nil {
 			return err
 		}
 		out, err := c.appendRequest(c.conn.out[:0])
@@ -147,9 +150,7 @@ func (c *call) roundTrip() error {
 		fault := c.fault(err)
 		c.conn.abort()
 		if !first || !c.resendable(err) {
-			if code := sluice.ErrorOf(fault).Code; code == sluice.BadGateway || code == sluice.GatewayTimeout {
-				c.conn.up.tell(c.start, err)
-			}
+			c.blame(fault, err)
 			return fault
 		}
 		c.unwatch()
@@ -181,44 +182,60 @@ func idempotent(method string) bool {
 	return false
 }
 
-// connect finds a connection: an idle one, unless a fresh one is wanted, or a new one to the first address in turn
-// that takes it. Addresses that rest come last.
-func (c *call) connect(fresh bool) error {
-	ups, first := c.h.upstreams, c.h.next()
-	var last error
-	var tried uint64 // a bit for each address: there are at most maxURLs
-	for _, rested := range [...]bool{true, false} {
-		for i := range ups {
-			n := (first + i) % len(ups)
-			if tried&(1<<n) != 0 || rested && ups[n].resting(c.start) {
-				continue
-			}
-			tried |= 1 << n
-			if last = c.connectTo(ups[n], fresh); last == nil {
-				return nil
-			}
-			if c.ctx != nil && c.ctx.Err() != nil {
-				return c.left()
-			}
-		}
+// blame notes a fault that is the host's: it gave no answer, or broke it off.
+func (c *call) blame(fault, cause error) {
+	if code := sluice.ErrorOf(fault).Code; code == sluice.BadGateway || code == sluice.GatewayTimeout {
+		now := c.h.now()
+		c.host.Heard(now, upstream.Failed)
+		c.host.Link.tell(now, cause)
 	}
-	return dialFault(last)
 }
 
-func (c *call) connectTo(u *upstream, fresh bool) (err error) {
+// connect finds a connection: an idle one of the host that is picked, or a new one to the first that takes it. When a
+// request is sent once more, it is a new one, and to the same host if that takes it.
+func (c *call) connect() (err error) {
+	fresh := c.host != nil
+	for {
+		if c.host == nil {
+			if c.host = c.h.hosts.Pick(c.x, c.start); c.host == nil {
+				return dialFault(err)
+			}
+		}
+		if err = c.connectTo(c.host.Link, fresh); err == nil {
+			return nil
+		}
+		if c.ctx != nil && c.ctx.Err() != nil {
+			return c.left()
+		}
+		if !errors.Is(err, errFull) {
+			now := c.h.now()
+			c.host.Heard(now, upstream.Unreached)
+			c.host.Link.tell(now, err)
+		}
+		c.letGo()
+		fresh = false
+	}
+}
+
+func (c *call) connectTo(l *link, fresh bool) (err error) {
 	if !fresh {
-		if c.conn = u.pool.take(c.start); c.conn != nil {
+		if c.conn = l.pool.take(c.start); c.conn != nil {
 			return nil
 		}
 	}
 	if c.ctx == nil {
 		c.ctx = c.x.Context()
 	}
-	if c.conn, err = u.dial(c.ctx); err != nil && !errors.Is(err, errFull) && c.ctx.Err() == nil {
-		u.passOver(c.start)
-		u.tell(c.start, err)
-	}
+	c.conn, err = l.dial(c.ctx)
 	return err
+}
+
+// letGo tells the host that the request is over.
+func (c *call) letGo() {
+	if c.host != nil {
+		c.host.Done()
+		c.host = nil
+	}
 }
 
 // finish ends what was measured and gives the connection back. It is called once, when the answer is over.
@@ -231,6 +248,7 @@ func (c *call) finish(err error) {
 			c.conn.abort()
 		}
 	}
+	c.letGo()
 	if c.span == nil {
 		return
 	}

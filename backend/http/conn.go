@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// conn is one connection to an upstream. It belongs to one exchange at a time; only abort may be called by anyone,
+// conn is one connection to a host. It belongs to one exchange at a time; only abort may be called by anyone,
 // at any time, and while a request's body is pumped one other goroutine writes.
 type conn struct {
-	up *upstream
+	up *link
 	// raw is the socket; stream is raw, or TLS over it.
 	raw, stream net.Conn
 	tls         *tls.Config // what it was made with; nil without TLS
@@ -36,7 +36,7 @@ const (
 	keptBuffer = 16 << 10
 )
 
-func newConn(up *upstream, raw, stream net.Conn) *conn {
+func newConn(up *link, raw, stream net.Conn) *conn {
 	c := &conn{up: up, raw: raw, stream: stream, in: make([]byte, firstBuffer)}
 	if s, ok := raw.(syscall.Conn); ok {
 		c.probe.init(s)

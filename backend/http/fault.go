@@ -36,8 +36,8 @@ func (c *call) fault(err error) error {
 	return sluice.Errorf(sluice.BadGateway, c.at(err), "the backend gave no usable answer")
 }
 
-// at adds the upstream's address, for the operator.
-func (c *call) at(err error) error { return &addressError{address: c.conn.up.socket, err: err} }
+// at adds the host's address, for the operator.
+func (c *call) at(err error) error { return &addressError{address: c.conn.up.host, err: err} }
 
 type addressError struct {
 	address string

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/upstream"
 )
 
 //go:embed http.go
@@ -26,27 +27,48 @@ var Kind = sluice.NewBackend("http", Where{
 	Timeouts: Timeouts{Connect: 2 * time.Second, Header: 30 * time.Second, Tunnel: 10 * time.Minute},
 	Pool:     Pool{MaxIdle: 256, IdleTimeout: 30 * time.Second},
 	TLS:      TLS{MinVersion: "1.2"},
-}, Use{Host: hostUpstream}, open, sluice.Manual(source))
+	Config:   upstream.Defaults(),
+}, Use{Host: hostUpstream}, open, sluice.Manual(source), sluice.Manual(upstream.Manual))
 
-// Where is one HTTP service, at one address or several that are equal. Requests go to the addresses in turn. An
-// address that takes no connection is passed over for a second, and the request goes to the next one.
+// Where is one HTTP service, at one host or several that are equal.
+//
+//	backends:
+//	  legacy:
+//	    http:
+//	      urls: ["http://legacy.internal:8000"]       # each address of the name is a host
+//	      balance: round_robin
+//	      health: {path: /healthz, every: 2s}
+//
+// A host that takes no connection is passed over for a while, and the request goes to the next one: nothing of it was
+// sent. A host fails that gives no usable answer, is too late, breaks off, or answers with 502, 503 or 504.
 //
 // A request that meets a kept connection which the service has just closed is sent once more on a new one, when
-// nothing of it was sent or when its method is idempotent (RFC 9110, section 9.2.2). Nothing else is tried again.
+// nothing of it was sent or when its method is idempotent (RFC 9110, section 9.2.2). All else that tries again is the
+// policy retry, which goes to another host where there is one.
 //
 // The service's own answer passes as it is, whatever its status. Where there is none, the client gets 502 when the
 // service takes no connection, breaks one off or sends what is no HTTP; 503 when the pool is full; and 504 when the
 // service does not answer in time.
 type Where struct {
-	// The addresses of the service, such as http://10.0.0.7:8000. A path in it stands before the path of every
-	// request.
+	// Where the service is, such as http://10.0.0.7:8000 or http://legacy.internal:8000. A path in it stands before the
+	// path of every request.
 	URLs []string `yaml:"urls" required:"true"`
+	upstream.Config
+	// Whether hosts are checked, and how. Left out they are judged by what becomes of requests alone.
+	Health *Health `yaml:"health"`
 	// How TLS is spoken with https addresses.
 	TLS TLS `yaml:"tls"`
 	// How long a request may wait for the service.
 	Timeouts Timeouts `yaml:"timeouts"`
 	// The connections that are kept open between requests, for each address.
 	Pool Pool `yaml:"pool"`
+}
+
+// Health has every host asked at intervals, on connections of their own.
+type Health struct {
+	// The path to ask for with GET: 200 to 299 is well. Left out, a host is well that takes a connection.
+	Path string `yaml:"path,short"`
+	upstream.Checks
 }
 
 // TLS says whom to trust and what to show. The files are read again when they change: new connections use what they
@@ -117,9 +139,6 @@ const (
 	hostPass     = "pass"
 )
 
-// maxURLs is what the bits of a word can note as tried.
-const maxURLs = 64
-
 // Check refuses addresses that cannot be asked and timeouts of nothing.
 func (w *Where) Check() error {
 	var errs []error
@@ -131,9 +150,7 @@ func (w *Where) Check() error {
 	if len(w.URLs) == 0 {
 		errs = append(errs, sluice.At("urls", errors.New("no address; want one or several, such as http://10.0.0.7:8000")))
 	}
-	if len(w.URLs) > maxURLs {
-		errs = append(errs, sluice.At("urls", fmt.Errorf("%d addresses; want at most %d", len(w.URLs), maxURLs)))
-	}
+	errs = append(errs, w.Config.Check())
 	if w.TLS.given() && !slices.ContainsFunc(w.URLs, func(text string) bool { return strings.HasPrefix(text, "https:") }) {
 		errs = append(errs, sluice.At("tls", errors.New("no address speaks TLS; want one with https")))
 	}
@@ -152,6 +169,19 @@ func (w *Where) Check() error {
 		errs = append(errs, sluice.At("pool.idle_timeout", errors.New("want a duration such as 30s; max_idle: 0 keeps no connections")))
 	}
 	return errors.Join(errs...)
+}
+
+// Check refuses a path that is none, and checks that find out nothing.
+func (h *Health) Check() error {
+	err := h.Checks.Check()
+	if h.Path == "" {
+		return err
+	}
+
+	if h.Path[0] != '/' || strings.ContainsFunc(h.Path, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' || c == '\\' }) {
+		return errors.Join(err, sluice.At("path", fmt.Errorf("%q is no path of a request; want one such as /healthz, escaped", h.Path)))
+	}
+	return err
 }
 
 // Check refuses what would make another request than the one that is meant.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// pool keeps the idle connections of one upstream. The last used is the first to be used again, so that a pool
+// pool keeps the idle connections of one host. The last used is the first to be used again, so that a pool
 // which has grown too large shrinks.
 type pool struct {
 	max     int64 // open connections; zero is without limit

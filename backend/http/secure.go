@@ -17,9 +17,9 @@ func (b *backend) secure(env *sluice.Env, t *TLS) error {
 		if err != nil {
 			return err
 		}
-		for _, u := range b.upstreams {
-			if u.address.secure {
-				u.speak(config, t.ServerName)
+		for _, target := range b.targets {
+			if target.secure {
+				target.speak(config, t.ServerName)
 			}
 		}
 		return nil
@@ -51,14 +51,19 @@ func (t *TLS) config(content pemfile.Content) (c *tls.Config, err error) {
 
 // speak has new connections use a config of TLS. Those that were kept are closed, and those in use after their answer;
 // sessions are not resumed either, so that nobody is trusted any more who is not trusted now.
-func (u *upstream) speak(config *tls.Config, name string) {
+func (t *target) speak(config *tls.Config, name string) {
 	own := config.Clone()
 	if own.ServerName = name; name == "" {
-		own.ServerName = u.name
+		own.ServerName = t.name
 	}
 	own.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-	if u.tls.Swap(own) != nil {
-		u.pool.empty()
+	if t.tls.Swap(own) == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for l := range t.links {
+		l.pool.empty()
 	}
 }
 

@@ -160,7 +160,7 @@ func TestChangedFilesOfTLS(t *testing.T) {
 	s.await(t, "the third certificate is not shown", begins("third "))
 	put(t, f.ca, other.CertPEM)
 	s.await(t, "one that is not trusted any more is asked", func(a answer) bool { return a.status == 502 })
-	if n := s.backend().upstreams[0].pool.open.Load(); n != 0 {
+	if n := s.link().pool.open.Load(); n != 0 {
 		t.Errorf("%d connections to a service that is not trusted any more", n)
 	}
 }

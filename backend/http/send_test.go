@@ -76,7 +76,7 @@ func TestStreamsBothWaysAtOnce(t *testing.T) {
 type sluiceReader struct{ sluice.Stream }
 
 func idle(s *service) int {
-	p := &s.backend().upstreams[0].pool
+	p := &s.link().pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.conns)
@@ -278,7 +278,7 @@ func TestAddressesInTurn(t *testing.T) {
 	for i := range asked {
 		urls = append(urls, upstreamServer(t, func(nethttp.ResponseWriter, *nethttp.Request) { asked[i].Add(1) }))
 	}
-	s := openService(t, append(urls, deadAddress(t)))
+	s := openService(t, append(urls, deadAddress(t)), func(w *Where) { w.Balance.Method = "round_robin" })
 	for range 12 {
 		if a := s.ask(request(nil, "POST", "/")); a.status != 200 {
 			t.Fatal(a.err)
@@ -321,7 +321,7 @@ func TestIdleConnectionsEnd(t *testing.T) {
 		e.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	})
 	s.ask(request(nil, "GET", "/"))
-	p := &s.backend().upstreams[0].pool
+	p := &s.link().pool
 	first := p.conns[0]
 	ahead.Store(int64(time.Minute))
 	s.ask(request(nil, "GET", "/"))
@@ -389,7 +389,7 @@ func TestEndStopsThePump(t *testing.T) {
 	if _, err := write.Write([]byte("x")); err == nil {
 		t.Error("the body is still read")
 	}
-	if n := s.backend().upstreams[0].pool.open.Load(); n != 0 {
+	if n := s.link().pool.open.Load(); n != 0 {
 		t.Errorf("%d connections are open", n)
 	}
 }

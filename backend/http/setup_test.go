@@ -45,6 +45,14 @@ type service struct {
 
 func (s *service) backend() *backend { return s.opened.Backend.(*backend) }
 
+// link is what is kept for the first host.
+func (s *service) link() *link {
+	for h := range s.backend().hosts.All() {
+		return h.Link
+	}
+	return nil
+}
+
 // openService opens the kind as build does.
 func openService(t testing.TB, urls []string, changes ...any) *service {
 	t.Helper()

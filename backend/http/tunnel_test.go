@@ -127,7 +127,7 @@ func TestTunnelThatNobodyJoins(t *testing.T) {
 	if a := s.ask(x); a.status != 101 {
 		t.Fatalf("%d %v", a.status, a.err)
 	}
-	if n := s.backend().upstreams[0].pool.open.Load(); n != 0 {
+	if n := s.link().pool.open.Load(); n != 0 {
 		t.Errorf("%d connections are open", n)
 	}
 }
