@@ -18,6 +18,8 @@ type Endpoint struct {
 	// Inputs are the declared inputs and, as required strings, the path parameters that are not declared. A
 	// Reference keeps an index into it.
 	Inputs []Input
+	// Headers are the names of the fields of the request that its blocks refer to.
+	Headers []string
 	// Int64Text has integers of 64 bits written as JSON strings.
 	Int64Text bool
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -139,6 +140,34 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// AppendProblem appends the error as a problem (RFC 9457): what a client may see of it.
+func (e *Error) AppendProblem(p, requestID []byte) []byte {
+	text := func(p []byte, text string) []byte { return AppendJSONString(p, aliasBytes(text)) }
+	p = append(p, `{"type":"`+ProblemType...)
+	p = append(p, e.Code.String()...)
+	p = text(append(p, `","title":`...), e.Code.Title())
+	p = append(p, `,"status":`...)
+	p = strconv.AppendInt(p, int64(e.Code.Status()), 10)
+	if e.Message != "" {
+		p = text(append(p, `,"detail":`...), e.Message)
+	}
+	p = AppendJSONString(append(p, `,"request_id":`...), requestID)
+	for i, f := range e.Fields {
+		if i == 0 {
+			p = append(p, `,"errors":[`...)
+		} else {
+			p = append(p, ',')
+		}
+		p = text(append(p, `{"name":`...), f.Name)
+		p = text(append(p, `,"message":`...), f.Message)
+		p = append(p, '}')
+	}
+	if len(e.Fields) > 0 {
+		p = append(p, ']')
+	}
+	return append(p, '}')
+}
 
 // ErrorOf is the Error in err's tree. Of other errors, a deadline that has passed is GatewayTimeout, a cancelled
 // context ClientLeft, and any other is Internal; err is the cause.

@@ -49,7 +49,7 @@ type Exchange struct {
 	Tried Tried
 
 	wire   Wire
-	base   context.Context // of a fork, which has no wire
+	base   context.Context // of an exchange without a wire
 	ctx    derived
 	ends   []Ender
 	inputs []Value
@@ -206,6 +206,9 @@ func (x *Exchange) End(o Outcome) {
 	}
 	x.ctx.end()
 }
+
+// Within has an exchange that came over no connection end with ctx.
+func (x *Exchange) Within(ctx context.Context) { x.base, x.ctx = ctx, derived{} }
 
 // Inform sends an interim (1xx) response at once; it does nothing where there is no connection to send it on.
 func (x *Exchange) Inform(status int, h *Header) error {

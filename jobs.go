@@ -4,10 +4,10 @@ import "time"
 
 // Jobs has exchanges served later, by a node that works, and tells of them meanwhile. All methods may be called at once.
 type Jobs interface {
-	// Defer makes the handler that accepts exchanges of an endpoint as jobs: it answers 202 as soon as the job is kept
-	// where it outlives the process. Each attempt at the job is served by next, on an exchange restored from what came.
-	// It is called once for an endpoint, while the node is made.
-	Defer(ep *Endpoint, plan JobPlan, next Handler) (Handler, error)
+	// Defer makes the policy that accepts exchanges of an endpoint as jobs: it answers 202 as soon as the job is kept where
+	// it outlives the process. Each attempt at the job is served by what stands behind the policy, on an exchange restored
+	// from what came. It is called once for an endpoint, while the node is made.
+	Defer(ep *Endpoint, plan JobPlan) (Policy, error)
 }
 
 // JobPlan says how the jobs of an endpoint are tried.
@@ -25,8 +25,9 @@ type JobPlan struct {
 	// KeyRequired refuses requests without the field Idempotency-Key; KeyKeep is how long a key stands for its job.
 	KeyRequired bool
 	KeyKeep     time.Duration
-	// Headers are the fields of the request that are kept with the job beside those that always are.
+	// Headers are the fields of the request that are kept with the job, beside those that always are and those that the
+	// endpoint refers to.
 	Headers []string
-	// MaxRequest and MaxResult are the bytes that the bodies of request and result may have.
-	MaxRequest, MaxResult int64
+	// MaxResult is the bytes that the body of a result may have.
+	MaxResult int64
 }

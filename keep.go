@@ -65,6 +65,7 @@ type kept struct {
 	Peer     []byte      `json:"peer,omitempty"`
 	Chain    [][]byte    `json:"peer_chain,omitempty"`
 	Caller   *keptCaller `json:"caller,omitempty"`
+	Seen     []Version   `json:"seen,omitempty"`
 }
 
 type keptField struct {
@@ -89,7 +90,7 @@ func (x *Exchange) MarshalBinary() ([]byte, error) {
 	}
 	k := kept{Version: keptVersion, Route: x.Route, Start: x.Start, Deadline: x.Deadline, ID: string(x.RequestID()), NewID: string(x.newID),
 		Method: r.Method, Scheme: r.Scheme, Proto: r.Proto, Host: r.Host, Path: r.Path, Query: r.Query,
-		Header: keptFields(&r.Header), Body: r.Body.Bytes, Trailer: keptFields(&r.Trailer), Trusted: r.TrustedPeer}
+		Header: keptFields(&r.Header), Body: r.Body.Bytes, Trailer: keptFields(&r.Trailer), Trusted: r.TrustedPeer, Seen: x.Seen.floor}
 	if x.Endpoint != nil {
 		k.Endpoint = x.Endpoint.Name
 	}
@@ -131,6 +132,7 @@ func Restore(data []byte, endpoint func(name string) *Endpoint) (*Exchange, erro
 		}
 	}
 	x.Route, x.Start, x.Deadline = k.Route, k.Start, k.Deadline
+	x.Seen.floor = k.Seen
 	if k.ID != "" {
 		x.id = []byte(k.ID)
 	}

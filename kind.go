@@ -66,6 +66,9 @@ type Kind struct {
 	NeedsCaller bool
 	// AnswersPreflight is set for the policy that answers CORS preflights.
 	AnswersPreflight bool
+	// Defers is set for the policy behind which an exchange is served later, on another exchange: all inputs are checked
+	// before it, and again behind it. An endpoint has at most one.
+	Defers bool
 	// Standalone is set for a backend that needs no entry under backends.
 	Standalone bool
 	// PassesCalls is set for a backend to which the calls of a whole gRPC service can be passed as they come.
@@ -125,6 +128,9 @@ func Authenticates() Trait { return func(k *Kind) { k.Authenticates = true } }
 
 // NeedsCaller marks a policy that has no use when nobody is known.
 func NeedsCaller() Trait { return func(k *Kind) { k.NeedsCaller = true } }
+
+// Defers marks the policy behind which an exchange is served later.
+func Defers() Trait { return func(k *Kind) { k.Defers = true } }
 
 // AnswersPreflight marks the policy that answers CORS preflights.
 func AnswersPreflight() Trait { return func(k *Kind) { k.AnswersPreflight = true } }

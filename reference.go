@@ -223,6 +223,14 @@ func (r *Reference) Input() (index int, ok bool) { return r.index, r.source == f
 // Result is the slot of the result that the reference names; ok is false when it names something else.
 func (r *Reference) Result() (slot int, ok bool) { return r.index, r.source == fromResult }
 
+// Header is the name of the field of the request that the reference names; ok is false when it names something else.
+func (r *Reference) Header() (name string, ok bool) {
+	if r.source != fromHeader {
+		return "", false
+	}
+	return r.path[0], true
+}
+
 // NeedsBody tells whether the request's body must have been read and found to be JSON before Value is called.
 func (r *Reference) NeedsBody() bool { return r.source == fromBody }
 

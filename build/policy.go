@@ -24,6 +24,7 @@ type policyPlan struct {
 type uses struct {
 	inputs  []int
 	results []int
+	headers []string
 	body    bool
 	caller  bool
 }
@@ -34,6 +35,9 @@ func (u *uses) add(r *sluice.Reference) {
 	}
 	if i, ok := r.Result(); ok && !slices.Contains(u.results, i) {
 		u.results = append(u.results, i)
+	}
+	if name, ok := r.Header(); ok {
+		u.headers = append(u.headers, name)
 	}
 	u.body = u.body || r.NeedsBody()
 	u.caller = u.caller || r.NeedsCaller()

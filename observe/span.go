@@ -62,9 +62,14 @@ type span struct {
 func (s *span) Recording() bool { return s.sdk.IsRecording() }
 
 // Child starts a call to a backend, which is a client's span.
-func (s *span) Child(name string) sluice.Span {
+func (s *span) Child(name string) sluice.Span { return s.below(name, trace.SpanKindClient) }
+
+// Send starts the handing over of a message, which is a producer's span.
+func (s *span) Send(name string) sluice.Span { return s.below(name, trace.SpanKindProducer) }
+
+func (s *span) below(name string, kind trace.SpanKind) sluice.Span {
 	_, child := s.tracer.sdk.Start(trace.ContextWithSpan(context.Background(), s.sdk), valid(name),
-		trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(s.tracer.now()))
+		trace.WithSpanKind(kind), trace.WithTimestamp(s.tracer.now()))
 	return &span{tracer: s.tracer, sdk: child}
 }
 
@@ -130,6 +135,8 @@ type silentSpan struct {
 func (s *silentSpan) Recording() bool { return false }
 
 func (s *silentSpan) Child(string) sluice.Span { return s }
+
+func (s *silentSpan) Send(string) sluice.Span { return s }
 
 func (s *silentSpan) SetText(string, string) {}
 

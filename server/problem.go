@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"time"
 	"unsafe"
 
@@ -33,7 +32,7 @@ func (s *settings) fail(x *sluice.Exchange, e *sluice.Error) {
 		return
 	}
 	r.Header.Add("Content-Type", "application/problem+json")
-	r.Body.SetBuffer(appendProblem(r.Body.Buffer(), x.RequestID(), e))
+	r.Body.SetBuffer(e.AppendProblem(r.Body.Buffer(), x.RequestID()))
 }
 
 func describesContent(f sluice.Field) bool {
@@ -45,36 +44,6 @@ func describesContent(f sluice.Field) bool {
 		}
 	}
 	return false
-}
-
-func appendProblem(p, requestID []byte, e *sluice.Error) []byte {
-	p = append(p, `{"type":"`+sluice.ProblemType...)
-	p = append(p, e.Code.String()...)
-	p = appendText(append(p, `","title":`...), e.Code.Title())
-	p = append(p, `,"status":`...)
-	p = strconv.AppendInt(p, int64(e.Code.Status()), 10)
-	if e.Message != "" {
-		p = appendText(append(p, `,"detail":`...), e.Message)
-	}
-	p = sluice.AppendJSONString(append(p, `,"request_id":`...), requestID)
-	for i, f := range e.Fields {
-		if i == 0 {
-			p = append(p, `,"errors":[`...)
-		} else {
-			p = append(p, ',')
-		}
-		p = appendText(append(p, `{"name":`...), f.Name)
-		p = appendText(append(p, `,"message":`...), f.Message)
-		p = append(p, '}')
-	}
-	if len(e.Fields) > 0 {
-		p = append(p, ']')
-	}
-	return append(p, '}')
-}
-
-func appendText(dst []byte, text string) []byte {
-	return sluice.AppendJSONString(dst, aliasBytes(text))
 }
 
 // errorOf is sluice.ErrorOf for a client that is still there: a context that was cancelled for another reason than

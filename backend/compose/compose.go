@@ -125,7 +125,7 @@ func (backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Ha
 		p := &use.Parts[i]
 		h.parts = append(h.parts, part{
 			name: p.As, handler: p.Backend.Handler, timeout: p.Timeout, optional: p.Optional || p.Fallback != nil, instead: instead(p),
-			failed: env.Metrics.Counter("compose_parts_failed_total", "Parts of composed answers that failed.",
+			failed: env.Metrics.Counter("sluice_compose_parts_failed_total", "Parts of composed answers that failed.",
 				sluice.Label{Name: "endpoint", Value: ep.Name}, sluice.Label{Name: "part", Value: p.As}),
 		})
 	}

@@ -17,6 +17,7 @@ type trace struct {
 
 func (s trace) Recording() bool                { return !s.quiet }
 func (s trace) Child(name string) sluice.Span  { fmt.Fprintf(s.text, "%s{", name); return s }
+func (s trace) Send(name string) sluice.Span   { return s.Child(name) }
 func (s trace) SetText(key, value string)      { fmt.Fprintf(s.text, "%s=%s ", key, value) }
 func (s trace) SetInt(key string, value int64) { fmt.Fprintf(s.text, "%s=%d ", key, value) }
 func (s trace) Inject(*sluice.Header)          {}
