@@ -30,17 +30,21 @@ func TestMissing(t *testing.T) {
 			return
 		}
 		asked.Add(1)
-		fmt.Fprintf(w, "%q", r.URL.Path)
+		fmt.Fprintf(w, "%q", r.URL.Path+" of "+r.FormValue("of"))
 	})
 	block := `parts:
 				- as: orders
 				  optional: true
 				  http:
-						path: "/orders/{user.name}"
+						path: /orders
+						query:
+							of: "{user.name}"
 				- as: last
 				  fallback: 0
 				  http:
-						path: "/last/{orders}"
+						path: /last
+						query:
+							of: "{orders}"
 				- as: after
 				  needs: orders
 				  static:
@@ -54,7 +58,7 @@ func TestMissing(t *testing.T) {
 		t.Errorf("got %+v; %d asked", a, asked.Load())
 	}
 	a = get(t, node(t, url, strings.Replace(block, "MORE", "fallback: {name: x}", 1)))
-	if a.Body != `{"orders":"/orders/x","last":"/last//orders/x","after":1,"user":{"name":"x"}}` || a.Header["degraded-parts"] != "user" {
+	if a.Body != `{"orders":"/orders of x","last":"/last of /orders of x","after":1,"user":{"name":"x"}}` || a.Header["degraded-parts"] != "user" {
 		t.Errorf("got %+v", a)
 	}
 }
@@ -62,7 +66,8 @@ func TestMissing(t *testing.T) {
 // No row of a required part is a 404 of the endpoint; an answer that cannot be asked with is no fault of the client's.
 func TestWhoseFault(t *testing.T) {
 	t.Parallel()
-	n := node(t, "http://127.0.0.1:1", `parts:
+	url := upstream(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s is asked for", r.URL) })
+	n := node(t, url, `parts:
 				- as: user
 				  sql:
 						query: SELECT name FROM users WHERE id = $id
