@@ -44,6 +44,16 @@ func TestFork(t *testing.T) {
 	if n := len(x.Seen.Reads()); n != 4 {
 		t.Errorf("%d reads; want those of all forks", n)
 	}
+	if x.Seen.Grown() {
+		t.Error("forks that have only read have made something")
+	}
+	forks[2].Seen.Advance(Version{Source: 1, Position: 9})
+	for _, f := range forks {
+		x.Join(f)
+	}
+	if v, _ := x.Seen.Floor(1); !x.Seen.Grown() || v.Position != 9 {
+		t.Errorf("the caller is to see %v; want what a fork has made", v)
+	}
 	cancel()
 	if forks[0].Context().Err() == nil {
 		t.Error("the context of a fork is not the one it was given")

@@ -100,14 +100,33 @@ func (t *Template) Append(dst []byte, x *Exchange) []byte {
 }
 
 // AppendField is Append for the value of a header field: a value with a control character in it (RFC 9110, section
-// 5.5) is a BadRequest, so that no request can add fields of its own.
+// 5.5) is a BadRequest, or a BadGateway where a result has it, so that no request can add fields of its own.
 func (t *Template) AppendField(dst []byte, x *Exchange) ([]byte, error) {
 	start := len(dst)
 	dst = t.Append(dst, x)
 	if !ValidFieldValue(dst[start:]) {
-		return dst[:start], &Error{Code: BadRequest, Message: fmt.Sprintf("the value of %s cannot stand in a header field", t.text)}
+		return dst[:start], &Error{Code: t.invalid(x), Message: fmt.Sprintf("the value of %s cannot stand in a header field", t.text)}
 	}
 	return dst, nil
+}
+
+// invalid is the code of a header field whose value cannot stand there: who brought it?
+func (t *Template) invalid(x *Exchange) Code {
+	for i := range t.parts {
+		if ref := t.parts[i].ref; ref != nil && !ValidFieldValue(ref.Value(x).AppendText(nil)) {
+			return ref.misfit()
+		}
+	}
+	return BadRequest
+}
+
+// misfit is the code of a value that does not fit where it is put: what a request brings is the client's fault, what a
+// backend has answered is not.
+func (r *Reference) misfit() Code {
+	if r.source == fromResult {
+		return BadGateway
+	}
+	return BadRequest
 }
 
 // PathTemplate is a Template for the path of a target. Every value is escaped as one segment; only a rest wildcard
@@ -123,7 +142,8 @@ func (t *PathTemplate) UnmarshalText(text []byte) error {
 }
 
 // AppendPath appends the path for this exchange. A value that is absent or empty, or that would make a dot segment,
-// is a BadRequest: it would make another path of it. Only a rest wildcard at the end may be empty.
+// is a BadRequest, or a BadGateway where a result has it: it would make another path of it. Only a rest wildcard at the end
+// may be empty.
 func (t *PathTemplate) AppendPath(dst []byte, x *Exchange) ([]byte, error) {
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -148,7 +168,7 @@ func (t *PathTemplate) AppendPath(dst []byte, x *Exchange) ([]byte, error) {
 }
 
 func emptyInPath(r *Reference) error {
-	return &Error{Code: BadRequest, Message: fmt.Sprintf("%s cannot stand in a path: it is empty or made of dots", r)}
+	return &Error{Code: r.misfit(), Message: fmt.Sprintf("%s cannot stand in a path: it is empty or made of dots", r)}
 }
 
 // rawParam is a path parameter in the bytes it came in, which are canonical already.

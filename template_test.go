@@ -234,3 +234,32 @@ func plainPath(text string) bool {
 	}
 	return true
 }
+
+// What does not fit is the fault of who brought it: a client's bad request, or a backend's bad answer.
+func TestTemplateOfResult(t *testing.T) {
+	t.Parallel()
+	x, scope := asked()
+	scope.Results = []string{"user"}
+	x.SetResult(0, []byte(`{"name":"","line":"a\nb"}`))
+	x.Request.Query = []byte("line=a%0Ab")
+	for text, want := range map[string]sluice.Code{"/u/{user.name}": sluice.BadGateway, "/u/{query.none}": sluice.BadRequest} {
+		var path sluice.PathTemplate
+		if err := path.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		bind(t, &path, scope)
+		if _, err := path.AppendPath(nil, x); err == nil || sluice.ErrorOf(err).Code != want {
+			t.Errorf("%s: got %v, want %v", text, err, want)
+		}
+	}
+	for text, want := range map[string]sluice.Code{"{user.line}": sluice.BadGateway, "{user.name}{query.line}": sluice.BadRequest} {
+		field, err := sluice.ParseTemplate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bind(t, &field, scope)
+		if _, err := field.AppendField(nil, x); err == nil || sluice.ErrorOf(err).Code != want {
+			t.Errorf("%s: got %v, want %v", text, err, want)
+		}
+	}
+}

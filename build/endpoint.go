@@ -175,7 +175,7 @@ func (m *maker) planUse(p *endpointPlan) {
 	if !m.bind(block.Path, p.use, scope, p.path, &p.uses) {
 		p.broken = true
 	}
-	if nester, is := p.use.(sluice.Nester); is && !p.broken {
+	if nester, is := p.use.(sluice.Nester); is {
 		for _, n := range nester.Nested() {
 			m.planNested(p, n, scope)
 		}
@@ -257,9 +257,18 @@ func (m *maker) openEndpoint(node *Node, p *endpointPlan) (handler, preflight sl
 		handler = h
 	}
 	if p.config.Respond != nil {
-		handler = &respond{next: handler, with: p.config.Respond}
+		handler = &respond{next: handler, with: p.config.Respond, leave: p.leave()}
 	}
 	return m.foldEndpoint(node, p, checks, handler)
+}
+
+// leave is the status from which respond leaves an answer as it is. Below 400 only an answer that its backend made of
+// others has failed.
+func (p *endpointPlan) leave() int {
+	if _, is := p.use.(sluice.Nester); is {
+		return 300
+	}
+	return 400
 }
 
 func (m *maker) openUse(node *Node, p *endpointPlan) sluice.Handler {

@@ -19,6 +19,9 @@ type nestedPlan struct {
 // planNested fills and binds the block that stands in a place of an endpoint's block. What it uses counts as used by the
 // endpoint.
 func (m *maker) planNested(p *endpointPlan, n *sluice.Nested, scope sluice.Scope) {
+	if n.Path == "" { // what stands there could not be read, which is a mistake already
+		return
+	}
 	var blocks []config.Block
 	for _, b := range n.Blocks {
 		blocks = append(blocks, b.Block.(config.Block))

@@ -9,15 +9,17 @@ import (
 type respond struct {
 	next sluice.Handler
 	with *config.Respond
+	// leave is the status from which an answer stays as the backend made it.
+	leave int
 }
 
 // ofContent are the fields that speak of the content that was replaced.
 var ofContent = []string{"Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Content-Disposition",
 	"Content-MD5", "Content-Digest", "Repr-Digest", "Digest", "ETag", "Last-Modified", "Accept-Ranges", "Trailer"}
 
-// Serve leaves an answer of 400 and above as the backend made it. One without content, as 304 and 101 are, stays so.
+// Serve leaves a failure as the backend made it. An answer without content, as 304 and 101 are, stays so.
 func (r *respond) Serve(x *sluice.Exchange) error {
-	if err := r.next.Serve(x); err != nil || x.Response.Status >= 400 {
+	if err := r.next.Serve(x); err != nil || x.Response.Status >= r.leave {
 		return err
 	}
 	resp := &x.Response

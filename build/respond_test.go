@@ -18,7 +18,7 @@ func TestRespondReplacesContent(t *testing.T) {
 		status, want int
 		body         string
 	}{{200, 200, `{"a":1}`}, {206, 200, `{"a":1}`}, {304, 304, ""}, {101, 101, ""}, {404, 404, "of the backend"}} {
-		h := &respond{with: &config.Respond{JSON: json}, next: sluice.HandlerFunc(func(x *sluice.Exchange) error {
+		h := &respond{leave: 400, with: &config.Respond{JSON: json}, next: sluice.HandlerFunc(func(x *sluice.Exchange) error {
 			x.Response.Status = c.status
 			x.Response.Header.Add("Content-Encoding", "gzip")
 			x.Response.Header.Add("ETag", `"of another"`)
@@ -41,7 +41,7 @@ func TestRespondReplacesContent(t *testing.T) {
 // An answer without content cannot become one with.
 func TestRespondKeepsNotModified(t *testing.T) {
 	t.Parallel()
-	h := &respond{with: &config.Respond{Status: 201}, next: sluice.HandlerFunc(func(x *sluice.Exchange) error {
+	h := &respond{leave: 400, with: &config.Respond{Status: 201}, next: sluice.HandlerFunc(func(x *sluice.Exchange) error {
 		x.Response.Status = 304
 		return nil
 	})}

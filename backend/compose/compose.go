@@ -18,15 +18,21 @@ var source string
 var Kind = sluice.NewBackend("compose", sluice.None{}, Use{}, open, sluice.Manual(source))
 
 // Use is several answers in one. Parts are asked at the same time, but for those that need the answer of another. The
-// answer is 200 with JSON.
+// answer is 200 with JSON. Of the parts' header fields it has Vary alone, and it says Cache-Control: no-store where one of
+// them sets a cookie or says no-store, no-cache or private. Otherwise a cache policy says how long it may be kept.
 //
 // The answer of a part is a result of its name, which the parts that need it, json and respond can refer to: {user.name}.
-// It must be JSON; an empty one is null. A part is asked as a GET is where the request is a HEAD, and without the fields
-// that make a request conditional, ask for a range or accept a compressed answer.
+// It must be JSON; an empty one is null. Each part sees the request and its body. It is asked as a GET is where the request
+// is a HEAD, and without the fields that make a request conditional, ask for a range, for a compressed answer or for
+// another protocol.
 //
 // When a part fails, by a status of 300 or above or without an answer, the others are called off and its answer is the
-// endpoint's, with its status, header and body. A part that is optional, or has a fallback, fails alone: then the answer
-// has the field Degraded-Parts with the names of such parts, and Cache-Control: no-store.
+// endpoint's, with its status, header and body; of several that failed at once, that of the first in the list. What a part
+// that was called off has changed already stays changed.
+//
+// A part that is optional, or has a fallback, fails alone: then the answer has the field Degraded-Parts with the names of
+// such parts, and Cache-Control: no-store. What refers to an optional part that failed is not asked and fails too, so it
+// must be optional or have a fallback; with a fallback for the first it is asked with that.
 type Use struct {
 	// The answers that are asked for.
 	Parts []Part `yaml:"parts" required:"true"`
@@ -41,9 +47,9 @@ type Part struct {
 	// The parts that must have answered before this one is asked. Those that its references name are needed without being
 	// listed.
 	Needs []string `yaml:"needs,one"`
-	// The endpoint answers without this part when it fails: it is null then.
+	// The endpoint answers without this part when it fails: it is null then, and parts that refer to it fail too.
 	Optional bool `yaml:"optional"`
-	// What stands for the answer of the part when it fails, as JSON.
+	// What stands for the answer of the part when it fails, as JSON, also in parts that refer to it.
 	Fallback sluice.RawJSON `yaml:"fallback"`
 	// The longest time that the part may take. Zero is as long as the endpoint may.
 	Timeout time.Duration `yaml:"timeout" min:"0s"`
@@ -124,7 +130,7 @@ func (backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Ha
 	for i := range use.Parts {
 		p := &use.Parts[i]
 		h.parts = append(h.parts, part{
-			name: p.As, handler: p.Backend.Handler, timeout: p.Timeout, optional: p.Optional || p.Fallback != nil, instead: instead(p),
+			name: p.As, span: "part " + p.As, handler: p.Backend.Handler, timeout: p.Timeout, alone: p.failsAlone(), instead: p.Fallback,
 			failed: env.Metrics.Counter("sluice_compose_parts_failed_total", "Parts of composed answers that failed.",
 				sluice.Label{Name: "endpoint", Value: ep.Name}, sluice.Label{Name: "part", Value: p.As}),
 		})
@@ -135,13 +141,8 @@ func (backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice.Ha
 	return h, nil
 }
 
-// instead is what stands for the answer of a part that failed alone.
-func instead(p *Part) []byte {
-	if p.Fallback != nil {
-		return p.Fallback
-	}
-	return []byte("null")
-}
+// failsAlone tells whether the endpoint answers also when the part fails.
+func (p *Part) failsAlone() bool { return p.Optional || p.Fallback != nil }
 
 // objectKeys are the texts before the values of an object.
 func objectKeys(names []string) [][]byte {

@@ -334,6 +334,7 @@ func TestMistakes(t *testing.T) {
 		{"parts:\n      - as: a\n        http: {path: \"/{b}\"}", `parts[0].http.path: unknown name "b"`},
 		{"parts:\n      - as: a\n        http: {path: \"/{a.x}\"}", "parts[0]: a part cannot refer to its own answer"},
 		{"parts:\n      - as: a\n        needs: b\n        static: {json: 1}\n      - as: b\n        http: {path: \"/{a.x}\"}", "parts: a, b wait for each other"},
+		{"parts:\n      - as: a\n        optional: true\n        static: {json: 1}\n      - as: b\n        http: {path: \"/{a.x}\"}", "parts[1]: it refers to a, which is optional"},
 		{"parts:\n      - as: a\n        needs: [a]\n        static: {json: 1}", "parts[0].needs[0]: a part cannot need itself"},
 		{"parts:\n      - as: user\n        static: {json: 1}\n      - as: b\n        needs: usr\n        static: {json: 1}", `parts[1].needs[0]: there is no part "usr"; did you mean user?`},
 		{"parts:\n      - as: a\n        static: {json: 1}\n      - as: a\n        static: {json: 1}", "parts[1].as: another part is called a"},

@@ -14,6 +14,8 @@ type plan struct {
 	// needs is how many parts must have answered before each; next are the parts that wait for each.
 	needs []int
 	next  [][]int
+	// refers are the parts whose answers each refers to.
+	refers [][]int
 	// first are the parts that wait for none.
 	first []int
 }
@@ -21,10 +23,11 @@ type plan struct {
 // newPlan makes the plan of parts, from what they say that they need and what their references name.
 func newPlan(use *Use) (*plan, error) {
 	names := use.ResultNames()
-	p := &plan{needs: make([]int, len(names)), next: make([][]int, len(names))}
+	p := &plan{needs: make([]int, len(names)), next: make([][]int, len(names)), refers: make([][]int, len(names))}
 	var errs []error
 	for i := range use.Parts {
-		needs := slices.Clone(use.Parts[i].Backend.Results)
+		p.refers[i] = use.Parts[i].Backend.Results
+		needs := slices.Clone(p.refers[i])
 		for _, name := range use.Parts[i].Needs {
 			needs = append(needs, slices.Index(names, name))
 		}
@@ -32,6 +35,11 @@ func newPlan(use *Use) (*plan, error) {
 		needs = slices.Compact(needs)
 		if slices.Contains(needs, i) {
 			errs = append(errs, sluice.At(fmt.Sprintf("parts[%d]", i), errors.New("a part cannot refer to its own answer")))
+		}
+		for _, n := range p.refers[i] {
+			if of := &use.Parts[n]; n != i && of.Optional && !use.Parts[i].failsAlone() {
+				errs = append(errs, sluice.At(fmt.Sprintf("parts[%d]", i), fmt.Errorf("it refers to %s, which is optional, so that its answer may be missing; want a fallback for %s, or optional: true or a fallback here too", of.As, of.As)))
+			}
 		}
 		p.needs[i] = len(needs)
 		for _, n := range needs {

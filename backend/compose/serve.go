@@ -2,11 +2,14 @@ package compose
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/sluiceapi/sluice"
@@ -25,12 +28,13 @@ type handler struct {
 }
 
 type part struct {
-	name     string
-	handler  sluice.Handler
-	timeout  time.Duration
-	optional bool
-	instead  []byte
-	failed   sluice.Counter
+	name, span string
+	handler    sluice.Handler
+	timeout    time.Duration
+	// alone tells whether the endpoint answers also when the part fails; instead is its answer then, nil where it is missing.
+	alone   bool
+	instead []byte
+	failed  sluice.Counter
 }
 
 // Serve asks the parts and answers.
@@ -39,35 +43,16 @@ func (h *handler) Serve(x *sluice.Exchange) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(x.Context())
-	r := &run{handler: h, x: x, ctx: ctx, cancel: cancel, waits: append([]int(nil), h.plan.needs...),
-		forks: make([]*sluice.Exchange, len(h.parts)), done: make(chan answer, len(h.parts))}
+	r := &run{handler: h, x: x, ctx: ctx, cancel: cancel, waits: slices.Clone(h.plan.needs), ready: slices.Clone(h.plan.first),
+		left: len(h.parts), forks: make([]*sluice.Exchange, len(h.parts)), done: make(chan answer, len(h.parts))}
 	x.OnEnd(r)
 	x.SetResult(len(h.parts)-1, nil) // so that results do not move while forks read them
 	r.all()
 	if r.broken != nil {
 		return r.pass()
 	}
-	h.answer(x, r.degraded)
+	r.answer()
 	return nil
-}
-
-// answer is the endpoint's own answer, once all parts are there.
-func (h *handler) answer(x *sluice.Exchange, degraded []byte) {
-	p := x.Response.Body.Buffer()
-	if h.object == nil {
-		p = h.json.AppendJSON(p, x)
-	} else {
-		for i, key := range h.object {
-			p = append(append(p, key...), x.Result(i)...)
-		}
-		p = append(p, '}')
-	}
-	x.Response.Body.SetBuffer(p)
-	x.Response.Header.Set("Content-Type", "application/json")
-	if degraded != nil {
-		x.Response.Header.SetBytes("Degraded-Parts", degraded)
-		x.Response.Header.Set("Cache-Control", "no-store")
-	}
 }
 
 // run is the parts of one exchange being asked. It belongs to the goroutine that serves the exchange; others only send to
@@ -77,13 +62,17 @@ type run struct {
 	x      *sluice.Exchange
 	ctx    context.Context
 	cancel context.CancelFunc
-	waits  []int
-	forks  []*sluice.Exchange
-	done   chan answer
-	asked  int
+	// waits is how many parts each still waits for; ready are those that can be asked, and left is how many there are still
+	// to ask.
+	waits []int
+	ready []int
+	left  int
+	forks []*sluice.Exchange
+	done  chan answer
 	// broken is the answer that ended all; nil while there is none.
-	broken   *answer
-	degraded []byte
+	broken *answer
+	// failed are the parts that failed alone; nil while there is none.
+	failed []bool
 }
 
 // answer is how a part ended.
@@ -93,45 +82,68 @@ type answer struct {
 	json []byte
 	// err is why it failed; nil where the fork has a response.
 	err error
+	// off tells whether it was called off before it ended.
+	off bool
 }
 
 // all asks every part, each as soon as what it needs is there, until all have answered or one that is required has failed.
 // It returns when none is being asked any more.
 func (r *run) all() {
-	ready := r.plan.first
-	running := 0
-	for {
-		for i, n := range ready {
-			f := r.fork(n)
-			r.asked++
-			// What is asked last is asked here: nobody waits for it who could go on meanwhile.
-			if i == len(ready)-1 && r.asked == len(r.parts) {
-				r.end(r.ask(n, f))
-			} else {
-				go func() { r.end(r.ask(n, f)) }()
+	for running := 0; ; {
+		for len(r.ready) > 0 && r.broken == nil {
+			n := r.ready[0]
+			r.ready, r.left = r.ready[1:], r.left-1
+			if r.lacks(n) {
+				r.without(n, nil)
+				r.unlock(n)
+				continue
 			}
+			f := r.fork(n)
 			running++
+			// It is asked here where nobody waits who could go on meanwhile.
+			if len(r.ready) == 0 && (r.left == 0 || running == 1) {
+				r.end(r.ask(n, f), f)
+			} else {
+				go func() { r.end(r.ask(n, f), f) }()
+			}
 		}
-		ready = ready[:0:0]
 		if running == 0 {
 			return
 		}
 		a := <-r.done
 		running--
-		if r.take(a); r.broken != nil {
-			continue
-		}
-		for _, n := range r.plan.next[a.part] {
-			if r.waits[n]--; r.waits[n] == 0 {
-				ready = append(ready, n)
-			}
+		if r.take(a); r.broken == nil {
+			r.unlock(a.part)
 		}
 	}
 }
 
+// unlock finds what waited for that part alone.
+func (r *run) unlock(part int) {
+	for _, n := range r.plan.next[part] {
+		if r.waits[n]--; r.waits[n] == 0 {
+			r.ready = append(r.ready, n)
+		}
+	}
+}
+
+// lacks tells whether an answer is missing that the part refers to.
+func (r *run) lacks(n int) bool {
+	for _, m := range r.plan.refers[n] {
+		if r.failed != nil && r.failed[m] && r.parts[m].instead == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // end says how a part ended. What the others do is of no use any more where it was required and failed.
-func (r *run) end(a answer) {
-	needless := a.json == nil && !r.parts[a.part].optional
+func (r *run) end(a answer, f *sluice.Exchange) {
+	a.off = r.ctx.Err() != nil
+	if f.Span != nil {
+		f.Span.End(a.err)
+	}
+	needless := a.json == nil && !r.parts[a.part].alone
 	r.done <- a
 	if needless {
 		r.cancel()
@@ -152,7 +164,9 @@ func (r *run) fork(n int) *sluice.Exchange {
 		}
 	}
 	f.Request.Header = header
-	f.Span = r.x.Span
+	if r.x.Span != nil {
+		f.Span = r.x.Span.Child(r.parts[n].span)
+	}
 	if d := r.parts[n].timeout; d > 0 {
 		if end := r.now().Add(d); f.Deadline.IsZero() || end.Before(f.Deadline) {
 			f.Deadline = end
@@ -163,7 +177,8 @@ func (r *run) fork(n int) *sluice.Exchange {
 
 // ofWhole tells whether a field of the request speaks of the whole answer, so that no part may see it.
 func ofWhole(name []byte) bool {
-	for _, n := range [...]string{"Accept-Encoding", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+	for _, n := range [...]string{"Accept-Encoding", "Upgrade", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since",
+		"If-Unmodified-Since"} {
 		if sluice.SameToken(name, n) {
 			return true
 		}
@@ -176,22 +191,28 @@ func (r *run) ask(n int, f *sluice.Exchange) (a answer) {
 	a.part = n
 	defer func() {
 		if p := recover(); p != nil {
-			a = answer{part: n, err: &sluice.Error{Code: sluice.Internal, Err: fmt.Errorf("part %s: panic: %v\n%s", r.parts[n].name, p, debug.Stack())}}
+			a.json, a.err = nil, fmt.Errorf("part %s: panic: %v\n%s", r.parts[n].name, p, debug.Stack())
 		}
 	}()
 	if a.err = r.parts[n].handler.Serve(f); a.err != nil {
 		return a
 	}
 	body, err := f.Response.Body.Load(r.limit)
+	body = bytes.TrimSpace(body)
 	status := f.Response.Status
+	if f.Span != nil && f.Span.Recording() {
+		f.Span.SetInt("http.response.status_code", int64(cmp.Or(status, 200)))
+	}
 	switch {
 	case err != nil:
 		a.err = r.unusable(n, err)
-	case f.Response.Upgrade != nil || status >= 300 || status != 0 && status < 200:
-	case len(bytes.TrimSpace(body)) == 0:
+	case f.Response.Upgrade != nil || status != 0 && status < 200:
+		a.err = r.unusable(n, fmt.Errorf("status %d is not the end of an answer", status))
+	case status >= 300:
+	case len(body) == 0:
 		a.json = []byte("null")
 	case !json.Valid(body):
-		a.err = r.unusable(n, fmt.Errorf("part %s: what it answers is not JSON", r.parts[n].name))
+		a.err = r.unusable(n, errors.New("what it answers is not JSON"))
 	default:
 		a.json = body
 	}
@@ -213,19 +234,60 @@ func (r *run) take(a answer) {
 	switch {
 	case a.json != nil:
 		r.x.SetResult(a.part, a.json)
-	case r.broken != nil: // it was called off
-	case p.optional && r.x.Context().Err() == nil:
+	case p.alone && r.broken == nil && r.x.Context().Err() == nil:
+		r.without(a.part, a.err)
+	case !p.alone && !a.off:
 		p.failed.Add(1)
-		r.log.Debug("a part failed", "part", p.name, "status", f.Response.Status, "error", a.err)
-		r.x.SetResult(a.part, p.instead)
-		if r.degraded != nil {
-			r.degraded = append(r.degraded, ", "...)
+		if r.broken == nil || r.broken.off || a.part < r.broken.part {
+			r.broken = &a
 		}
-		r.degraded = append(r.degraded, p.name...)
-	default:
-		p.failed.Add(1)
+	case r.broken == nil: // the exchange is over
 		r.broken = &a
 	}
+}
+
+// without goes on without a part. A failure that nobody named is the operator's to see, since no client will.
+func (r *run) without(n int, err error) {
+	p := &r.parts[n]
+	p.failed.Add(1)
+	if f := r.forks[n]; err != nil && sluice.ErrorOf(err).Code == sluice.Internal {
+		r.log.Error("a part failed", "part", p.name, "request_id", string(r.x.RequestID()), "error", err)
+	} else if f != nil {
+		r.log.Debug("a part failed", "part", p.name, "status", f.Response.Status, "error", err)
+	}
+	if r.failed == nil {
+		r.failed = make([]bool, len(r.parts))
+	}
+	r.failed[n] = true
+	r.x.SetResult(n, p.result())
+}
+
+// result is what stands for the answer of a part that failed alone.
+func (p *part) result() []byte {
+	if p.instead != nil {
+		return p.instead
+	}
+	return []byte("null")
+}
+
+// answer is the endpoint's own answer, once all parts are there.
+func (r *run) answer() {
+	resp := &r.x.Response
+	b := resp.Body.Buffer()
+	if r.object == nil {
+		b = r.json.AppendJSON(b, r.x)
+	} else {
+		for i, key := range r.object {
+			b = append(append(b, key...), r.x.Result(i)...)
+		}
+		b = append(b, '}')
+	}
+	resp.Body.SetBuffer(b)
+	resp.Header.Set("Content-Type", "application/json")
+	if r.failed != nil {
+		resp.Header.SetBytes("Degraded-Parts", r.degraded())
+	}
+	r.heed()
 }
 
 // pass makes the answer of the part that failed the endpoint's.
@@ -234,9 +296,6 @@ func (r *run) pass() error {
 		return r.broken.err
 	}
 	from, to := &r.forks[r.broken.part].Response, &r.x.Response
-	if from.Upgrade != nil {
-		return sluice.Errorf(sluice.BadGateway, nil, "the part %s does not speak HTTP any more", r.parts[r.broken.part].name)
-	}
 	to.Status = from.Status
 	for _, field := range from.Header.Fields() {
 		to.Header.AddBytes(field.Name, field.Value)
