@@ -20,22 +20,7 @@ func newClock() *clock {
 	return c
 }
 
-func (c *clock) Now() time.Time          { return time.Unix(0, c.now.Load()) }
-func (c *clock) forward(d time.Duration) { c.now.Add(int64(d)) }
-
-// link is what the tests keep for a host.
-type link struct{ address string }
-
-// bench is open hosts, and what became of links.
-type bench struct {
-	*upstream.Hosts[*link]
-	clock *clock
-	env   *sluice.Env
-
-	mu     sync.Mutex
-	closed []string
-	gone   chan string
-}
+func (c *clock) Now() time.Time { return time.Unix(0, c.now.Load()) }
 
 // setup opens the hosts of a spec, whose Link and Close are the bench's own.
 func setup(t *testing.T, s upstream.Spec[*link]) *bench {

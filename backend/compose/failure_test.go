@@ -292,6 +292,7 @@ func (s span) note(format string, args ...any) {
 
 func (s span) Recording() bool               { return true }
 func (s span) Child(name string) sluice.Span { return span{s.name + "/" + name, s.all} }
+func (s span) Send(name string) sluice.Span  { return s.Child(name) }
 func (s span) SetText(key, value string)     {}
 func (s span) SetInt(key string, n int64)    { s.note("%s=%d", key, n) }
 func (s span) Inject(h *sluice.Header)       { h.Add("traceparent", s.name) }
