@@ -22,6 +22,20 @@ func newClock() *clock {
 
 func (c *clock) Now() time.Time { return time.Unix(0, c.now.Load()) }
 
+// link is what the tests keep for a host.
+type link struct{ address string }
+
+// bench is open hosts, and what became of links.
+type bench struct {
+	*upstream.Hosts[*link]
+	clock *clock
+	env   *sluice.Env
+
+	mu     sync.Mutex
+	closed []string
+	gone   chan string
+}
+
 // setup opens the hosts of a spec, whose Link and Close are the bench's own.
 func setup(t *testing.T, s upstream.Spec[*link]) *bench {
 	t.Helper()
