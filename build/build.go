@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/job"
 	"github.com/sluiceapi/sluice/router"
 	"github.com/sluiceapi/sluice/rpc"
 	"github.com/sluiceapi/sluice/rpc/health"
@@ -34,6 +35,10 @@ type Options struct {
 	// OpenRedis opens what nodes share in Redis, or only checks the config where Env.Dry is set; nil keeps it in memory,
 	// whatever the config says.
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
+	// OpenRecord opens the record of jobs; nil where none can be kept.
+	OpenRecord func(*sluice.Env, *config.Jobs) (job.Record, error)
+	// ObserveWork wraps what serves an exchange that no client waits for; nil wraps nothing.
+	ObserveWork func(next sluice.Handler) sluice.Handler
 	// Hold is sluice.Env.Hold; it may be nil.
 	Hold func(what string) (ready func())
 	// Readiness tells whether the process takes calls, for clients of gRPC that ask; nil is that it always does.
@@ -114,6 +119,7 @@ type maker struct {
 	endpoints    []*endpointPlan
 	shared       *shared
 	shares       *shares
+	jobs         *job.Jobs
 	// works is what blocks have the node do beside serving.
 	works []func(take, keep context.Context)
 	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
@@ -132,6 +138,9 @@ func (m *maker) env(name string) *sluice.Env {
 		Work: func(run func(take, keep context.Context)) { m.works = append(m.works, run) },
 	}
 	env.Shared = m.share(env)
+	if m.jobs != nil {
+		env.Jobs = m.jobs
+	}
 	if m.shared != nil {
 		env.State, env.Local = m.shared.state, m.shared.local
 	}
@@ -188,10 +197,11 @@ func (m *maker) open() *Node {
 	node := &Node{file: m.file, keys: m.keys, now: m.opts.Now, shares: m.shares}
 	node.users.Store(1)
 	m.openShared(node)
+	m.makeJobs(node)
 	for _, b := range m.backends {
 		m.openBackend(node, b)
 	}
-	entries := m.openEndpoints(node)
+	entries := append(m.openEndpoints(node), m.jobRoutes(node)...)
 	entries = append(entries, m.ownEndpoints(node)...)
 	routes, err := router.New(entries)
 	if err != nil {

@@ -18,9 +18,11 @@ type endpointPlan struct {
 	ep     *sluice.Endpoint
 	routes []router.Route
 	// calls are the routes that take calls of one gRPC method; passes is where those stand that take all of a service.
-	calls   []*callPlan
-	passes  []string
-	chain   []*policyPlan
+	calls  []*callPlan
+	passes []string
+	chain  []*policyPlan
+	// opened are the policies of the chain, each nil until it is open.
+	opened  []sluice.Policy
 	kind    *sluice.Kind
 	block   config.Block
 	use     any
@@ -217,6 +219,11 @@ func (m *maker) planChain(p *endpointPlan) {
 		p.chain = append(p.chain, policy)
 	}
 	m.checkOrder(append(slices.Clone(m.everyRequest), p.chain...))
+	m.checkDefers(p)
+	for _, c := range p.chain {
+		p.ep.Headers = append(p.ep.Headers, c.headers...)
+	}
+	p.ep.Headers = slices.Concat(p.ep.Headers, p.uses.headers, p.respond.headers)
 	known := slices.ContainsFunc(m.everyRequest, func(a *policyPlan) bool { return a.kind.Authenticates })
 	known = m.checkCaller(p.chain, known)
 	p.ep.Authenticated = known
@@ -297,11 +304,16 @@ func (m *maker) foldEndpoint(node *Node, p *endpointPlan, checks *input.Checks, 
 		handler = wellFormed{handler}
 	}
 	handler = p.check(checks, steps[last], handler)
+	p.opened = make([]sluice.Policy, len(p.chain))
 	var answering []sluice.Policy
 	for i := len(p.chain) - 1; i >= 0; i-- {
 		policy := m.openPolicy(node, p.chain[i], p.ep)
 		if policy == nil {
 			continue
+		}
+		p.opened[i] = policy
+		if p.chain[i].kind.Defers {
+			handler = p.check(checks, wholeOf(steps), handler) // the exchange that is served later knows no inputs
 		}
 		handler = p.check(checks, steps[i], policy(handler))
 		if p.chain[i].kind.AnswersPreflight {
@@ -359,7 +371,20 @@ func (p *endpointPlan) checkSteps() []step {
 		}
 	}
 	rest.body = !bodyDone && (len(p.config.Input.Body) > 0 || p.uses.body || p.respond.body)
+	if i := slices.IndexFunc(p.chain, func(c *policyPlan) bool { return c.kind.Defers }); i >= 0 {
+		steps[i] = wholeOf(steps[i:]) // what is wrong is told before the exchange is accepted
+		clear(steps[i+1:])
+	}
 	return steps
+}
+
+// wholeOf is several steps in one.
+func wholeOf(steps []step) (whole step) {
+	for _, s := range steps {
+		whole.inputs = append(whole.inputs, s.inputs...)
+		whole.body = whole.body || s.body
+	}
+	return whole
 }
 
 // usedInputs are the inputs that references of the endpoint name.

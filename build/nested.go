@@ -50,6 +50,7 @@ func (m *maker) planNested(p *endpointPlan, n *sluice.Nested, scope sluice.Scope
 	}
 	n.Results = used.results
 	p.uses.inputs = append(p.uses.inputs, used.inputs...)
+	p.uses.headers = append(p.uses.headers, used.headers...)
 	p.uses.body, p.uses.caller = p.uses.body || used.body, p.uses.caller || used.caller
 	p.nested = append(p.nested, plan)
 }

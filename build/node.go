@@ -25,6 +25,7 @@ type Node struct {
 	own      []*sluice.Endpoint
 	backends []*backend
 	shared   *shared
+	keeper   *keeper
 	shares   *shares
 	envs     []*sluice.Env
 	// works is what the node does beside serving, and resting has it take up no more of it; nil before it has begun.
@@ -92,6 +93,9 @@ func (n *Node) close() {
 		}
 		for i := len(n.backends) - 1; i >= 0; i-- {
 			n.backends[i].release()
+		}
+		if n.keeper != nil {
+			n.keeper.release()
 		}
 		if n.shared != nil {
 			n.shared.release()

@@ -16,7 +16,7 @@ func (t *tool) make(doc *config.Document, o build.Options, previous *build.Node)
 	if doc.Complete() {
 		findFaults(doc)
 	}
-	o.Kinds, o.OpenRedis = t.kinds, openRedis
+	o.Kinds, o.OpenRedis, o.OpenRecord = t.kinds, openRedis, openRecord
 	return build.Make(doc, o, previous)
 }
 

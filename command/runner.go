@@ -99,7 +99,7 @@ func (r *runner) make(doc *config.Document, before *build.Node) (*build.Node, er
 		observer = fresh
 	}
 	node, err := r.tool.make(doc, build.Options{Log: r.log, Metrics: r.metrics, Progress: r.tool.progress(r.log),
-		Admin: r.adminHandler, Observe: observer.Handler, Hold: r.hold, Readiness: r.readiness}, before)
+		Admin: r.adminHandler, Observe: observer.Handler, ObserveWork: observer.Work, Hold: r.hold, Readiness: r.readiness}, before)
 	if err == nil && before != nil {
 		err = r.follow(&doc.File, before.File())
 	}

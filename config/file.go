@@ -137,9 +137,20 @@ type State struct {
 	// Redis, or what speaks like it: counters of limits, cached answers, and notices between nodes. Empty or left out, a
 	// node keeps them in its memory, for itself.
 	Redis Redis `yaml:"redis"`
+	// Where jobs are kept, which the policy async makes.
+	Jobs Jobs `yaml:"jobs"`
 	// Keys that sign cursors and tokens: the first signs, all verify. Empty ones are dropped; with none left a
 	// random one is made at start, which only one node can do.
 	Keys []sluice.Secret `yaml:"keys"`
+}
+
+// Jobs says where jobs are kept, and how many are worked on. The file is opened when an endpoint has the policy async.
+type Jobs struct {
+	// The record of jobs: `sqlite:FILE`, with a path relative to this file. Every commit in it is synced to the disk. The
+	// processes of one machine can share it.
+	URL RecordURL `yaml:"url,short" default:"sqlite:jobs.db"`
+	// How many jobs a process works on at once.
+	Workers int `yaml:"workers" default:"16" min:"1" max:"10000"`
 }
 
 // Redis names a Redis, and says how long it may take.

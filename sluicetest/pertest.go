@@ -1,6 +1,7 @@
 package sluicetest
 
 import (
+	"log/slog"
 	"sync"
 	"testing"
 )
@@ -25,3 +26,6 @@ func PerTest[T any](make func(*testing.T) T) func(*testing.T) T {
 		return v
 	}
 }
+
+// Log is a log that goes to the output of a test.
+func Log(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }

@@ -8,6 +8,7 @@ import (
 	"github.com/sluiceapi/sluice/backend/http"
 	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
+	"github.com/sluiceapi/sluice/policy/async"
 	"github.com/sluiceapi/sluice/policy/bodylimit"
 	"github.com/sluiceapi/sluice/policy/cache"
 	"github.com/sluiceapi/sluice/policy/clientcert"
@@ -25,6 +26,7 @@ import (
 // of a program that embeds Sluice, for the backend `function`.
 func Kinds(functions ...function.Function) []sluice.Kind {
 	return []sluice.Kind{
+		async.Kind,
 		bodylimit.Kind,
 		cache.Kind,
 		clientcert.Kind,
