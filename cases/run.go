@@ -20,6 +20,7 @@ import (
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/config"
+	"github.com/sluiceapi/sluice/job"
 	"github.com/sluiceapi/sluice/observe"
 	"github.com/sluiceapi/sluice/server"
 )
@@ -38,6 +39,8 @@ type Options struct {
 	Server func(*config.File) server.Config
 	// OpenRedis is that of build.Options.
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
+	// OpenRecord is that of build.Options.
+	OpenRecord func(*sluice.Env, *config.Jobs) (job.Record, error)
 	// Log is what the nodes log to.
 	Log *slog.Logger
 }
@@ -160,13 +163,19 @@ func (r *run) serve(files []string) (string, error) {
 		return sync.OnceFunc(ready.Done)
 	}
 	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log, Metrics: metrics, Observe: observer.Handler,
-		OpenRedis: r.OpenRedis, Hold: hold}, nil)
+		OpenRedis: r.OpenRedis, OpenRecord: r.OpenRecord, Hold: hold}, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", r.File, err)
 	}
 	var nodes build.Switch
 	nodes.Swap(node)
-	r.stops = append(r.stops, func() { nodes.Swap(nil) })
+	nodes.Work()
+	r.stops = append(r.stops, func() {
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		nodes.Rest(now)
+		nodes.Swap(nil)
+	})
 	if !within(readyTime, ready.Wait) {
 		return "", fmt.Errorf("%s: the node is not ready after %s: what it needs cannot be reached", r.File, readyTime)
 	}

@@ -110,7 +110,8 @@ func caseFiles(args []string) ([]string, error) {
 }
 
 func (t *tool) runCases(cmd *cobra.Command, files []string, o cases.Options) error {
-	o.Kinds, o.Lookup, o.Server, o.OpenRedis = t.kinds, t.lookup, serverConfig, openRedis
+	o.Kinds, o.Lookup, o.Server = t.kinds, t.lookup, serverConfig
+	o.OpenRedis, o.OpenRecord = openRedis, openRecord
 	bad := 0
 	for _, file := range files {
 		began := time.Now()
