@@ -104,7 +104,7 @@ func (t *tool) root() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(t.runCommand(), t.initCommand(), t.checkCommand(), t.routesCommand(), t.explainCommand(),
-		t.schemaCommand(), t.referenceCommand(), t.migrateCommand(), t.shardsCommand(), t.testCommand(), t.versionCommand())
+		t.schemaCommand(), t.referenceCommand(), t.migrateCommand(), t.jobsCommand(), t.shardsCommand(), t.testCommand(), t.versionCommand())
 	return root
 }
 
