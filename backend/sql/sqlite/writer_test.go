@@ -173,7 +173,9 @@ func TestWriteCancelled(t *testing.T) {
 	err := db.Write(ctx, func(c *Conn) error {
 		time.AfterFunc(time.Millisecond, func() { cancel(why) })
 		r, err := c.Rows(s)
-		must(t, err)
+		if err != nil { // it may be interrupted here already
+			return err
+		}
 		_, err = r.Exec()
 		return err
 	})
