@@ -222,7 +222,8 @@ func (m *maker) open() *Node {
 	return node
 }
 
-// routeFault places each conflict at the second of its two routes.
+// routeFault places each conflict at the second of its two routes, or at the first where the node answers the second by
+// itself.
 func (m *maker) routeFault(err error) {
 	all := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -231,6 +232,12 @@ func (m *maker) routeFault(err error) {
 	for _, err := range all {
 		path := "endpoints"
 		if conflict, ok := errors.AsType[*router.ConflictError](err); ok {
+			if own := conflict.Second; !slices.ContainsFunc(m.endpoints, func(p *endpointPlan) bool { return p.ep == own.Endpoint }) {
+				at := conflict.First
+				m.doc.Fault(routePath(m.file, at.Endpoint.Name, at.Route.String()),
+					fmt.Errorf("the route %s takes the same requests as %s, which the node answers by itself; want another", at.Route, own.Route))
+				continue
+			}
 			path = routePath(m.file, conflict.Second.Endpoint.Name, conflict.Second.Route.String())
 		}
 		m.doc.Fault(path, err)

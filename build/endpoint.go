@@ -283,12 +283,17 @@ func (m *maker) openUse(node *Node, p *endpointPlan) sluice.Handler {
 	if p.broken || p.backend.opened == nil || !nested {
 		return nil
 	}
-	env := m.env(p.ep.Name)
-	env.Path = p.block.Path
-	h, err := p.backend.opened.opened.Handle(env, p.ep, p.use)
+	return m.handle(node, p.ep, p.backend, p.block.Path, p.use)
+}
+
+// handle makes the handler of a block that stands at path; nil where it cannot be made.
+func (m *maker) handle(node *Node, ep *sluice.Endpoint, b *backendPlan, path string, use any) sluice.Handler {
+	env := m.env(ep.Name)
+	env.Path = path
+	h, err := b.opened.opened.Handle(env, ep, use)
 	if err != nil {
 		env.Close()
-		m.doc.Fault(p.block.Path, err)
+		m.doc.Fault(path, err)
 		return nil
 	}
 	node.envs = append(node.envs, env)

@@ -52,7 +52,7 @@ func (m *maker) planCall(p *endpointPlan, route router.Route, at string) {
 	}
 	method, err := m.schema.Method(route.Call)
 	if err == nil && method.ClientStreams {
-		err = fmt.Errorf("%s takes a stream of messages; want grpc %s/* to a grpc backend, which passes it through", route.Call, method.Service())
+		err = fmt.Errorf("%s takes a stream of messages; want grpc %s/* to a backend that calls are passed to as they come", route.Call, method.Service())
 	}
 	if err != nil {
 		m.doc.Fault(at, &sluice.FieldError{Offset: len("grpc ") + 1, Err: err})
@@ -75,7 +75,7 @@ func (m *maker) checkPasses(p *endpointPlan) {
 		case len(p.routes) > len(p.passes):
 			m.doc.Fault(at, errors.New("the calls of a whole service are passed through as they are; want an endpoint without other routes for it"))
 		case p.kind != nil && !p.kind.PassesCalls:
-			m.doc.Fault(at, fmt.Errorf("%s takes no calls of a whole service; want a backend that they are passed to, such as grpc, or a route for each method", p.kind.Name))
+			m.doc.Fault(at, fmt.Errorf("%s takes no calls of a whole service; want a backend that they are passed to as they come, or a route for each method", p.kind.Name))
 		}
 	}
 }

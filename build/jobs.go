@@ -76,7 +76,7 @@ func (m *maker) checkDefers(p *endpointPlan) {
 		m.doc.Fault(found[1].block.Path, errors.New("the exchange is served later already; want one such policy"))
 	}
 	if len(found) > 0 && m.file.Nodes > 1 {
-		m.doc.Fault("state.jobs", nodeBound(m.file.Nodes, "jobs that are kept in a file are seen by one machine alone"))
+		m.doc.Fault(found[0].block.Path, nodeBound(m.file.Nodes, "jobs are kept in a file, which one machine alone sees; want one node where there is async"))
 	}
 }
 
@@ -105,11 +105,10 @@ func (m *maker) jobRoutes(node *Node) []router.Entry {
 	for _, text := range ep.Routes {
 		route, err := router.ParseRoute(text)
 		if err != nil {
-			m.doc.Fault("endpoints", err)
-			continue
+			panic(err) // the routes are our own
 		}
 		entries = append(entries, router.Entry{Route: route, Endpoint: ep, Handler: m.jobs.Handler(orders[text])})
 	}
-	node.endpoints = append(node.endpoints, ep)
+	node.own = append(node.own, ep)
 	return entries
 }

@@ -59,21 +59,10 @@ func (m *maker) planNested(p *endpointPlan, n *sluice.Nested, scope sluice.Scope
 func (m *maker) openNested(node *Node, p *endpointPlan) (ok bool) {
 	ok = true
 	for _, n := range p.nested {
-		if n.backend.opened == nil {
-			ok = false
-			continue
+		if n.backend.opened != nil {
+			n.place.Handler = m.handle(node, p.ep, n.backend, n.block.Path, n.use)
 		}
-		env := m.env(p.ep.Name)
-		env.Path = n.block.Path
-		h, err := n.backend.opened.opened.Handle(env, p.ep, n.use)
-		if err != nil {
-			env.Close()
-			m.doc.Fault(n.block.Path, err)
-			ok = false
-			continue
-		}
-		node.envs = append(node.envs, env)
-		n.place.Handler = h
+		ok = ok && n.place.Handler != nil
 	}
 	return ok
 }

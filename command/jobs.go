@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -33,6 +34,9 @@ func (t *tool) jobsList() *cobra.Command {
 		Use:   "list [FILE…]",
 		Short: "List jobs, the newest first",
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if f.State != "" && !slices.Contains(job.States(), f.State) {
+				return fmt.Errorf("%q is no state of a job; want one of %v", f.State, job.States())
+			}
 			return t.withJobs(cmd.Context(), orDefault(files), func(r job.Record) error { return t.listJobs(cmd.Context(), r, f) })
 		},
 	}

@@ -47,6 +47,7 @@ func TestJobs(t *testing.T) {
 		{exitOK, []string{"retry", id, file}, "queued"},
 		{exitFailed, []string{"show", job.NewID(time.Now()), file}, "there is no such job"},
 		{exitUsage, []string{"show", "7", file}, "not the id of a job"},
+		{exitUsage, []string{"list", "--state", "queued", file}, "no state of a job"},
 		{exitUsage, []string{"show"}, "requires at least 1 arg"},
 	} {
 		if out := tool(c.code, append([]string{"jobs"}, c.args...)...); !strings.Contains(out, c.want) {

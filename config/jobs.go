@@ -15,10 +15,14 @@ type RecordURL struct {
 // UnmarshalText reads sqlite:FILE.
 func (u *RecordURL) UnmarshalText(text []byte) error {
 	path, found := strings.CutPrefix(string(text), "sqlite:")
-	if !found || path == "" || strings.ContainsAny(path, "?#\x00") {
-		return errors.New("it names no file; want sqlite:FILE, such as sqlite:jobs.db")
+	if rest, slashes := strings.CutPrefix(path, "//"); slashes {
+		path = rest
+		found = found && strings.HasPrefix(rest, "/")
 	}
-	u.Path = strings.TrimPrefix(path, "//")
+	if !found || path == "" || path == ":memory:" || strings.ContainsAny(path, "?#\x00") {
+		return errors.New("it names no file that jobs can be kept in; want sqlite:FILE, such as sqlite:jobs.db, or sqlite:///FILE with an absolute path")
+	}
+	u.Path = path
 	return nil
 }
 

@@ -54,7 +54,7 @@ func Orders() map[string]Order {
 func (j *Jobs) Handler(o Order) sluice.Handler {
 	return sluice.HandlerFunc(func(x *sluice.Exchange) error {
 		found, err := j.find(x)
-		if err != nil || x.Response.Status != 0 {
+		if err != nil || found == nil {
 			return err
 		}
 		switch o {
@@ -71,8 +71,8 @@ func (j *Jobs) Handler(o Order) sluice.Handler {
 
 var errNoSuchJob = &sluice.Error{Code: sluice.NotFound, Message: "there is no such job, or it is not yours"}
 
-// find is the job that the path names, if it is the caller's. Where what finds out who asks has answered itself, the
-// response has a status.
+// find is the job that the path names, if it is the caller's; nil without an error where what finds out who asks has
+// answered itself.
 func (j *Jobs) find(x *sluice.Exchange) (*Job, error) {
 	id, _ := x.Request.Param("id")
 	if !ValidID(string(id)) {

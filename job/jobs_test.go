@@ -21,6 +21,16 @@ import (
 	"github.com/sluiceapi/sluice/sluicetest"
 )
 
+// Where what finds out who asks answers by itself, that is the answer.
+func TestGuardAnswers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, ordersConfig, func(context.Context, order) (any, error) { return 1, nil })
+	j := read(t, s.do("POST /orders/7", `{"count": 2}`))
+	if a := s.do("GET /_jobs/"+j.ID, "", "Authorization: answer"); a.Err != nil || a.Body != "who are you?" {
+		t.Errorf("got %+v", a)
+	}
+}
+
 // order is what a test's function is asked.
 type order struct {
 	ID    string `in:"path"`
@@ -39,6 +49,10 @@ var basic = sluice.NewPolicy("basic", struct{}{}, func(*sluice.Env, *sluice.Endp
 			who := x.Request.Header.Value("Authorization")
 			if who == nil {
 				return &sluice.Error{Code: sluice.Unauthenticated}
+			}
+			if string(who) == "answer" {
+				x.Response.Body.SetBytes([]byte("who are you?"))
+				return nil
 			}
 			x.Caller = sluice.Caller{Scheme: "basic", Issuer: "test", Subject: string(who)}
 			return next.Serve(x)

@@ -265,6 +265,7 @@ func (w *Worker) finish(ctx context.Context, c Claimed, a *attempt, e Ended) {
 	case cause == errGivenBack && e.To != Succeeded:
 		f = Finished{Held: c.Held(), To: Ready, GiveBack: true}
 	}
+	// It is asked again while the record is away, with pauses that nothing could cut short: the end of the lease does.
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		held, err := w.Keeper.Finish(context.Background(), f)
 		if err == nil {

@@ -28,9 +28,7 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := rpc.NewSchema(files); err != nil {
-			t.Skip(err) // the compiler takes a little more than the descriptors' own rules
-		}
+		_, _ = rpc.NewSchema(files) // it may refuse: the compiler takes a little more than the descriptors' own rules
 	})
 }
 

@@ -43,8 +43,7 @@ var Kind = sluice.NewBackend("http", Where{
 // sent. A host fails that gives no usable answer, is too late, breaks off, or answers with 502, 503 or 504.
 //
 // A request that meets a kept connection which the service has just closed is sent once more on a new one, when
-// nothing of it was sent or when its method is idempotent (RFC 9110, section 9.2.2). All else that tries again is the
-// policy retry, which goes to another host where there is one.
+// nothing of it was sent or when its method is idempotent (RFC 9110, section 9.2.2). Nothing else is tried again.
 //
 // The service's own answer passes as it is, whatever its status. Where there is none, the client gets 502 when the
 // service takes no connection, breaks one off or sends what is no HTTP; 503 when the pool is full; and 504 when the
@@ -177,7 +176,6 @@ func (h *Health) Check() error {
 	if h.Path == "" {
 		return err
 	}
-
 	if h.Path[0] != '/' || strings.ContainsFunc(h.Path, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' || c == '\\' }) {
 		return errors.Join(err, sluice.At("path", fmt.Errorf("%q is no path of a request; want one such as /healthz, escaped", h.Path)))
 	}

@@ -38,11 +38,11 @@ func (b *Bell) Consume(ctx context.Context, credit int, ring func(job.Hint) bool
 			for {
 				select {
 				case h := <-b.hints:
-					if !ring(h) {
+					// What is not taken is left to others where this consumer ends. Else it is lost, for to ring at once for
+					// what could not be taken just now would go round and round; whoever polls finds the job.
+					if !ring(h) && ctx.Err() != nil {
 						b.Publish(ctx, []job.Hint{h})
-						if ctx.Err() != nil {
-							return
-						}
+						return
 					}
 				case <-ctx.Done():
 					return
