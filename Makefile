@@ -29,7 +29,8 @@ $(BIN)/staticcheck: tools/go.mod tools/go.sum
 .PHONY: needs
 needs:
 	@test/needs.sh gcc:gcc:-race libc6-dev:/usr/include/stdlib.h:-race nginx-light:nginx:backend/http \
-		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis'
+		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis' \
+		rabbitmq-server:rabbitmq-server:'those that need RabbitMQ'
 
 .PHONY: servers
 servers:
