@@ -26,7 +26,7 @@ type Address struct {
 var ports = map[string][2]string{"amqp": {"5672", "5671"}, "kafka": {"9092", "9093"}, "nats": {"4222", "4222"}}
 
 var errAddress = errors.New("want amqp://, kafka:// or nats:// with USER:PASSWORD@ where they are needed and HOST:PORT, several with commas" +
-	" between them; amqps://, kafkas:// and natss:// for TLS; or memory:")
+	" between them; amqps://, kafkas:// and natss:// for TLS; or memory: for one within the process")
 
 // maxHosts bounds the hosts of one address.
 const maxHosts = 64

@@ -37,6 +37,9 @@ type Options struct {
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
 	// OpenRecord opens the record of jobs; nil where none can be kept.
 	OpenRecord func(*sluice.Env, *config.Jobs) (job.Record, error)
+	// OpenBell opens what wakes workers, or only checks the config where Env.Dry is set; nil wakes within the process, whatever
+	// the config says.
+	OpenBell func(*sluice.Env, *config.Bell) (job.Bell, error)
 	// ObserveWork wraps what serves an exchange that no client waits for; nil wraps nothing.
 	ObserveWork func(next sluice.Handler) sluice.Handler
 	// Hold is sluice.Env.Hold; it may be nil.

@@ -139,6 +139,9 @@ type State struct {
 	Redis Redis `yaml:"redis"`
 	// Where jobs are kept, which the policy async makes.
 	Jobs Jobs `yaml:"jobs"`
+	// What wakes the workers of all processes when there is a job. Empty or left out, a process wakes its own, and those of
+	// others find a job when they next ask the record, which they do once a second in any case.
+	Bell Bell `yaml:"bell"`
 	// Keys that sign cursors and tokens: the first signs, all verify. Empty ones are dropped; with none left a
 	// random one is made at start, which only one node can do.
 	Keys []sluice.Secret `yaml:"keys"`
@@ -151,6 +154,17 @@ type Jobs struct {
 	URL RecordURL `yaml:"url,short" default:"sqlite:jobs.db"`
 	// How many jobs a process works on at once.
 	Workers int `yaml:"workers" default:"16" min:"1" max:"10000"`
+}
+
+// Bell names a message broker, and a queue of it. The record of jobs alone says what there is to do: a broker that is away,
+// or has lost what it kept, costs time and no job.
+type Bell struct {
+	// The address: amqp://host:5672 for RabbitMQ, with user, password and virtual host where they are needed
+	// (amqp://user:password@host:5672/vhost; in them, % and letters such as # ? / and @ are written %25, %23, %3F, %2F and
+	// %40), and amqps:// for TLS. Several hosts with commas between them are those of a cluster.
+	URL sluice.Secret `yaml:"url,short"`
+	// The queue. It is made where it is not there. Each system on one broker needs one of its own.
+	Queue string `yaml:"queue" default:"sluice-jobs"`
 }
 
 // Redis names a Redis, and says how long it may take.

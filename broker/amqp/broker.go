@@ -36,7 +36,7 @@ const channels = 64
 // New makes a broker that connects when it is first used.
 func New(a broker.Address, o broker.Options) (*Broker, error) {
 	if key := a.Only(); key != "" {
-		return nil, fmt.Errorf("%q is nothing that can be set in the address of RabbitMQ", key)
+		return nil, fmt.Errorf("%q is nothing that can be set in the address of RabbitMQ; want nothing behind a question mark", key)
 	}
 	if a.User == "" && a.Password == "" {
 		a.User, a.Password = "guest", "guest"
