@@ -64,6 +64,7 @@ var house = []rule{
 	{pkg: "backend/sql/postgres/cluster", ours: []string{".", "backend/sql/postgres", "backend/sql/postgres/pool"}, others: []string{"github.com/jackc/pgx/v5"}, why: "it chooses servers, and knows nothing of statements"},
 	{pkg: "backend/sql/postgres", ours: []string{".", "backend/sql/postgres/*", "backend/sql/goosefile"}, others: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose", "golang.org/x/sys"}, why: "it binds an exchange's values straight into messages, and knows nothing else of exchanges"},
 	{pkg: "backend/sql", ours: []string{".", "backend/sql/*", "shard"}, why: "databases are reached through its own packages only"},
+	{pkg: "backend/publish", ours: []string{".", "broker", "broker/scheme"}, why: "it publishes through any broker, and knows none of them"},
 	{pkg: "backend/*", ours: []string{"."}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "standard", ours: []string{".", "policy/*", "backend/*"}, why: "it is the list of kinds and nothing else"},
 	{pkg: "cases", ours: []string{".", "build", "config", "job", "observe", "server"}, others: []string{"golang.org/x/tools"}, why: "it serves a config as the command does, with kinds that it is given"},

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Address is where a broker is, as SCHEME://USER:PASSWORD@HOST:PORT,HOST:PORT/PATH?KEY=VALUE says it.
@@ -99,4 +101,26 @@ next:
 		return key
 	}
 	return ""
+}
+
+// CheckQueue says what is wrong with a name that no queue of the broker can have.
+func (a *Address) CheckQueue(name string) error {
+	switch {
+	case name == "" || len(name) > 255:
+		return errors.New("the name of a queue has from 1 to 255 letters")
+	case a.Scheme == "kafka" || a.Scheme == "nats":
+		for _, c := range name {
+			if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", c) {
+				return fmt.Errorf("%q is no name of a queue of %s; want letters of ASCII, digits, dots, underscores and dashes", name, a.Scheme)
+			}
+		}
+		if len(name) > 200 || strings.Trim(name, ".") != name || strings.Contains(name, "..") {
+			return fmt.Errorf("%q is no name of a queue of %s; want at most 200 letters, and dots only between others", name, a.Scheme)
+		}
+	case a.Scheme == "amqp" && strings.HasPrefix(name, "amq."):
+		return fmt.Errorf("%q is a name that RabbitMQ keeps for itself; want one that does not start with amq.", name)
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError }):
+		return fmt.Errorf("%q is no name of a queue; want one without spaces", name)
+	}
+	return nil
 }

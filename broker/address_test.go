@@ -49,3 +49,20 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+func TestCheckQueue(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		scheme, name string
+		good         bool
+	}{
+		{"memory", "orders/új", true}, {"memory", "", false}, {"memory", "a b", false}, {"memory", "a\xff", false}, {"memory", strings.Repeat("a", 256), false},
+		{"amqp", "a:b/c", true}, {"amqp", "amq.x", false}, {"kafka", "a.b_c-D9", true}, {"kafka", "a/b", false}, {"kafka", "..", false},
+		{"nats", "a.b", true}, {"nats", "a..b", false}, {"nats", "a.*", false}, {"nats", ".a", false}, {"nats", strings.Repeat("a", 201), false},
+	} {
+		a := broker.Address{Scheme: c.scheme}
+		if err := a.CheckQueue(c.name); (err == nil) != c.good {
+			t.Errorf("%s %q: %v", c.scheme, c.name, err)
+		}
+	}
+}

@@ -124,3 +124,9 @@ func Rest(ctx context.Context) {
 	case <-ctx.Done():
 	}
 }
+
+// Holder is a backend from whose queues the routes of endpoints can take messages.
+type Holder interface {
+	// Broker has the queues, and stays open as long as the backend; the address is how it was opened.
+	Broker() (Broker, Address)
+}

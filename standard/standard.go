@@ -6,6 +6,7 @@ import (
 	"github.com/sluiceapi/sluice/backend/compose"
 	"github.com/sluiceapi/sluice/backend/function"
 	"github.com/sluiceapi/sluice/backend/http"
+	"github.com/sluiceapi/sluice/backend/publish"
 	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
 	"github.com/sluiceapi/sluice/policy/async"
@@ -42,6 +43,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		compose.Kind,
 		function.Kind(functions...),
 		http.Kind,
+		publish.Kind,
 		sql.Kind,
 		static.Kind,
 	}

@@ -18,10 +18,11 @@ import (
 type Broker struct {
 	create                bool
 	publishing, consuming *link
-	// free lends channels to publishers: those that are open, and nil for those that are not.
-	free chan *channel
+	// turns has room for each call that publishes.
+	turns chan struct{}
 
 	mu      sync.Mutex // guards what follows
+	idle    []*channel
 	closing bool
 	running sync.WaitGroup // nothing is added to it once closing is set
 	// dropping counts the channels that are being closed.
@@ -45,11 +46,8 @@ func New(a broker.Address, o broker.Options) (*Broker, error) {
 		a.Path = "/"
 	}
 	b := &Broker{create: o.Create, publishing: &link{address: a, purpose: "publishes"}, consuming: &link{address: a, purpose: "consumes"},
-		free: make(chan *channel, channels)}
+		turns: make(chan struct{}, channels)}
 	b.closed, b.stop = context.WithCancel(context.Background())
-	for range channels {
-		b.free <- nil
-	}
 	return b, nil
 }
 

@@ -28,22 +28,45 @@ func (b *Broker) Publish(ctx context.Context, queue string, messages []broker.Me
 	if err != nil {
 		return err
 	}
-	defer leave()
-	var ch *channel
 	select {
-	case ch = <-b.free:
+	case b.turns <- struct{}{}:
+	case <-ctx.Done():
+		leave()
+		return fmt.Errorf("publishing to RabbitMQ: %w", context.Cause(ctx))
+	}
+	// The library does not look at the context, but in the end of a connection all comes to an end.
+	done := make(chan error, 1)
+	go func() {
+		defer leave()
+		defer func() { <-b.turns }()
+		done <- b.publishAll(ctx, queue, messages)
+	}()
+	select {
+	case err := <-done:
+		return err
 	case <-ctx.Done():
 		return fmt.Errorf("publishing to RabbitMQ: %w", context.Cause(ctx))
 	}
-	defer func() { b.free <- ch }()
-	for len(messages) > 0 {
+}
+
+func (b *Broker) publishAll(ctx context.Context, queue string, messages []broker.Message) (err error) {
+	b.mu.Lock()
+	var ch *channel
+	if n := len(b.idle); n > 0 {
+		ch, b.idle = b.idle[n-1], b.idle[:n-1]
+	}
+	b.mu.Unlock()
+	for len(messages) > 0 && err == nil {
 		n := min(len(messages), atOnce)
-		if ch, err = b.publish(ctx, ch, queue, messages[:n]); err != nil {
-			return err
-		}
+		ch, err = b.publish(ctx, ch, queue, messages[:n])
 		messages = messages[n:]
 	}
-	return nil
+	if ch != nil {
+		b.mu.Lock()
+		b.idle = append(b.idle, ch)
+		b.mu.Unlock()
+	}
+	return err
 }
 
 // publish returns the channel to go on with, nil after an error that makes one unfit. What is published to a queue that is
