@@ -118,7 +118,7 @@ func (a *Address) CheckQueue(name string) error {
 			return fmt.Errorf("%q is no name of a queue of %s; want at most 200 letters, and dots only between others", name, a.Scheme)
 		}
 	case a.Scheme == "amqp" && strings.HasPrefix(name, "amq."):
-		return fmt.Errorf("%q is a name that RabbitMQ keeps for itself; want one that does not start with amq.", name)
+		return fmt.Errorf("%q is a name that RabbitMQ keeps for itself; want one that starts with something else", name)
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError }):
 		return fmt.Errorf("%q is no name of a queue; want one without spaces", name)
 	}
