@@ -33,7 +33,7 @@ var house = []rule{
 	{pkg: "rpc/health", ours: []string{".", "rpc"}, others: []string{"google.golang.org/protobuf", "google.golang.org/grpc/health/grpc_health_v1"}, why: "it speaks one protocol, and knows no node"},
 	{pkg: "rpc/reflection", ours: []string{".", "rpc"}, others: []string{"google.golang.org/protobuf", "google.golang.org/grpc/codes", "google.golang.org/grpc/reflection", "google.golang.org/grpc/health/grpc_health_v1"}, why: "it speaks one protocol, and knows no node"},
 	{pkg: "rpc", ours: []string{"."}, others: []string{"google.golang.org/protobuf", "google.golang.org/genproto", "google.golang.org/grpc/codes", "github.com/bufbuild/protocompile", "github.com/klauspost/compress"}, why: "both sides of gRPC stand on it, so it knows neither of them"},
-	{pkg: "build", ours: []string{".", "config", "router", "input", "job", "job/bell/memory", "rpc/*", "state/memory"}, why: "it folds chains of kinds that it is given, so it names none"},
+	{pkg: "build", ours: []string{".", "broker", "config", "router", "input", "job", "job/bell/memory", "rpc/*", "state/memory"}, why: "it folds chains of kinds that it is given, so it names none"},
 	{pkg: "state/memory", ours: []string{"."}, why: "it is what nodes share, in memory, and nothing else"},
 	{pkg: "state/redis", ours: []string{"."}, others: []string{"github.com/redis/rueidis"}, why: "it is what nodes share, in Redis, and nothing else"},
 	{pkg: "job/sqlite", ours: []string{"job", "backend/sql/sqlite"}, why: "it keeps jobs in a file, and knows nothing of what they are"},

@@ -125,6 +125,8 @@ type maker struct {
 	jobs         *job.Jobs
 	// works is what blocks have the node do beside serving.
 	works []func(take, keep context.Context)
+	// taken are the endpoints that the messages of queues go to, by backend and queue.
+	taken map[[2]string]string
 	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
 	nameless map[*sluice.Endpoint]bool
 	// schema is what protos declares; nil where it declares nothing, or cannot be read, of which protosBroken tells.
