@@ -144,10 +144,13 @@ type State struct {
 	Keys []sluice.Secret `yaml:"keys"`
 }
 
-// Jobs says where jobs are kept, and how many are worked on. The file is opened when an endpoint has the policy async.
+// Jobs says where jobs are kept, and how many are worked on. The record is opened when an endpoint has the policy async.
 type Jobs struct {
-	// The record of jobs: `sqlite:FILE`, with a path relative to this file. Every commit in it is synced to the disk. The
-	// processes of one machine can share it.
+	// The record of jobs. `sqlite:FILE`, with a path relative to this file: every commit in it is synced to the disk, and
+	// the processes of one machine can share it. `postgres://USER:PASSWORD@HOST:PORT/NAME`, as libpq has it, for any number
+	// of nodes: the tables, all of them named sluice_job…, are made where they are missing, in the first schema of the
+	// search path. Of several hosts the one that takes writes is used; `pool_max_conns` in the address is the most
+	// connections of a process, 8 where it is left out. A node starts, and heals, also where the database is away.
 	URL RecordURL `yaml:"url,short" default:"sqlite:jobs.db"`
 	// How many jobs a process works on at once.
 	Workers int `yaml:"workers" default:"16" min:"1" max:"10000"`
