@@ -50,6 +50,7 @@ var house = []rule{
 	{pkg: "policy/cache", ours: []string{".", "tag"}, others: []string{"github.com/maypok86/otter"}, why: "a kind stands alone, but for what it has in common with invalidate"},
 	{pkg: "tag", ours: []string{"."}, why: "it is what a purge ends on all nodes, for the policies that keep and that purge"},
 	{pkg: "backend/http", ours: []string{".", "internal/pemfile", "upstream"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
+	{pkg: "backend/grpc", ours: []string{".", "internal/pemfile", "rpc", "upstream"}, others: []string{"google.golang.org/grpc/codes", "google.golang.org/grpc/health/grpc_health_v1", "google.golang.org/grpc/reflection/grpc_reflection_v1", "google.golang.org/protobuf"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind; and grpc-go is no part of it"},
 	{pkg: "policy/clientcert", ours: []string{".", "internal/pemfile"}, others: []string{"github.com/spiffe/go-spiffe", "github.com/maypok86/otter"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "policy/jwt", ours: []string{"."}, others: []string{"github.com/maypok86/otter"}, why: "it verifies tokens, and the cache of verified ones is what it needs of others"},
 	{pkg: "policy/*", ours: []string{"."}, others: []string{"github.com/klauspost/compress"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},

@@ -1,0 +1,227 @@
+package grpc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/rpc"
+	"github.com/sluiceapi/sluice/upstream"
+)
+
+// call is one call of the service. It belongs to the exchange's goroutine.
+type call struct {
+	*backend
+	x      *sluice.Exchange
+	path   string // with its slash
+	start  time.Time
+	ctx    context.Context
+	cancel context.CancelFunc
+	span   sluice.Span
+	host   *upstream.Host[*link] // the one picked; nil when there is none
+	answer *http.Response        // nil before there is one
+	heard  bool                  // the host was told what became of the call
+	over   bool
+}
+
+// begin begins a call; whole is the time that it has, zero for as long as the exchange.
+func (b *backend) begin(x *sluice.Exchange, path string, whole time.Duration) *call {
+	c := &call{backend: b, x: x, path: path, start: b.now()}
+	if whole > 0 {
+		c.ctx, c.cancel = context.WithTimeout(x.Context(), whole)
+	} else {
+		c.ctx, c.cancel = context.WithCancel(x.Context())
+	}
+	c.span = x.Child(path[1:])
+	return c
+}
+
+// content is what a call sends: a body that is read once, or bytes that can be sent again.
+type content struct {
+	stream io.ReadCloser // nil where all is in bytes
+	bytes  []byte
+}
+
+// send sends the call to a host that takes it, and waits for the answer's header.
+func (c *call) send(header http.Header, body content) error {
+	if until, bounded := c.ctx.Deadline(); bounded {
+		header["Grpc-Timeout"] = []string{string(rpc.AppendTimeout(nil, time.Until(until)))}
+	}
+	header["Te"] = []string{"trailers"}
+	if header["User-Agent"] == nil {
+		header["User-Agent"] = []string{"sluice"}
+	}
+	c.x.Tried.Begin()
+	var err error
+	for {
+		if c.host = c.hosts.Pick(c.x, c.start); c.host == nil {
+			return c.unreached(err)
+		}
+		r := c.request(header, body)
+		if c.answer, err = c.host.Link.transport.Load().RoundTrip(r); err == nil {
+			return nil
+		}
+		if _, unreached := errors.AsType[*dialError](err); !unreached || c.ctx.Err() != nil {
+			return c.fault(err)
+		}
+		now := c.now()
+		c.host.Heard(now, upstream.Unreached)
+		c.host.Link.tell(now, err)
+		c.host.Done()
+		c.host = nil
+	}
+}
+
+func (c *call) request(header http.Header, body content) *http.Request {
+	scheme := "http"
+	if c.secure {
+		scheme = "https"
+	}
+	r := &http.Request{Method: "POST", URL: &url.URL{Scheme: scheme, Host: c.host.Link.authority, Path: c.path}, Proto: "HTTP/2.0", ProtoMajor: 2,
+		Header: header, Host: c.host.Link.authority}
+	if body.stream != nil {
+		r.Body, r.ContentLength = body.stream, -1
+	} else {
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body.bytes)), nil }
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body.bytes)), int64(len(body.bytes))
+	}
+	return r.WithContext(c.ctx)
+}
+
+// unreached is the error where no host took a connection; err is that of the last one.
+func (c *call) unreached(err error) error {
+	if t, is := errors.AsType[net.Error](err); errors.Is(err, context.DeadlineExceeded) || is && t.Timeout() {
+		return sluice.Errorf(sluice.GatewayTimeout, err, "the backend took no connection in time")
+	}
+	return sluice.Errorf(sluice.BadGateway, err, "the backend takes no connection")
+}
+
+// fault makes of what went wrong what the client may know, and tells the host of what speaks against it.
+func (c *call) fault(err error) error {
+	if e, told := errors.AsType[*sluice.Error](err); told {
+		return e
+	}
+	if left := c.ctx.Err(); left != nil {
+		if !errors.Is(left, context.DeadlineExceeded) {
+			return &sluice.Error{Code: sluice.ClientLeft, Err: err}
+		}
+		c.failed(err)
+		return sluice.Errorf(sluice.GatewayTimeout, err, "the answer was not there in time")
+	}
+	c.failed(err)
+	return sluice.Errorf(sluice.BadGateway, err, "the backend gave no usable answer")
+}
+
+// failed tells the host that the call failed by it.
+func (c *call) failed(err error) {
+	if c.host == nil || c.heard {
+		return
+	}
+	now := c.now()
+	c.heard = true
+	c.host.Heard(now, upstream.Failed)
+	c.host.Link.tell(now, err)
+}
+
+// answered tells the host that it gave an answer with that status.
+func (c *call) answered(s rpc.Status) {
+	if c.host == nil || c.heard {
+		return
+	}
+	if unavailable(s) {
+		c.failed(errUnavailable)
+		return
+	}
+	c.heard = true
+	c.host.Heard(c.now(), upstream.Answered)
+}
+
+var (
+	errUnavailable = errors.New("it answered with UNAVAILABLE")
+	errNoStatus    = errors.New("an answer without a status")
+	errNoMessage   = errors.New("an answer without its message")
+)
+
+// notGRPC is an answer that is not one of gRPC.
+type notGRPC struct{ status, contentType string }
+
+func (e *notGRPC) Error() string {
+	return "an answer that is no gRPC: HTTP status " + e.status + ", content type " + e.contentType
+}
+
+// check refuses an answer that is no gRPC.
+func (c *call) check() error {
+	if t := c.answer.Header.Get("Content-Type"); c.answer.StatusCode != http.StatusOK || !rpc.IsContentType([]byte(t)) {
+		return c.fault(&notGRPC{c.answer.Status, t})
+	}
+	return nil
+}
+
+// status is how the call ended: it stands in the trailer, or in the header where there is no message. It is asked for when
+// the body was read to its end.
+func (c *call) status() (rpc.Status, error) {
+	h := c.answer.Trailer
+	if h.Get("Grpc-Status") == "" {
+		h = c.answer.Header
+	}
+	s, ok := rpc.ParseStatus(h.Get("Grpc-Status"), h.Get("Grpc-Message"), h.Get("Grpc-Status-Details-Bin"))
+	if !ok {
+		return s, c.fault(errNoStatus)
+	}
+	c.answered(s)
+	return s, nil
+}
+
+// end ends the call, once; err is why it failed.
+func (c *call) end(err error) {
+	if c.over {
+		return
+	}
+	c.over = true
+	c.cancel()
+	if c.answer != nil {
+		c.answer.Body.Close()
+	}
+	c.duration.Observe(c.now().Sub(c.start))
+	if c.span.Recording() {
+		c.describe()
+	}
+	if c.host != nil {
+		c.host.Done()
+		c.host = nil
+	}
+	c.span.End(err)
+}
+
+// describe names what OpenTelemetry's conventions for calls want to know.
+func (c *call) describe() {
+	service, method, _ := strings.Cut(c.path[1:], "/")
+	c.span.SetText("rpc.system", "grpc")
+	c.span.SetText("rpc.service", service)
+	c.span.SetText("rpc.method", method)
+	if c.host != nil {
+		c.span.SetText("server.address", c.host.Link.address)
+	}
+	if c.answer == nil {
+		return
+	}
+	h := c.answer.Trailer
+	if h.Get("Grpc-Status") == "" {
+		h = c.answer.Header
+	}
+	if s, ok := rpc.ParseStatus(h.Get("Grpc-Status"), "", ""); ok {
+		c.span.SetInt("rpc.grpc.status_code", int64(s.Code))
+	}
+}
+
+// unavailable tells a status by which a host says that it is not well.
+func unavailable(s rpc.Status) bool { return s.Code == codes.Unavailable }
