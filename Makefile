@@ -56,6 +56,10 @@ tour: servers ## Walk the parts of a scalable API on running servers
 shop-postgres: servers ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
 	@go run ./examples/shop
 
+.PHONY: tiers
+tiers: ## Serve examples/tiers: an edge that calls three data nodes over gRPC and mutual TLS
+	@go run ./examples/tiers
+
 .PHONY: prove-reload
 prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 	go run ./prove reload

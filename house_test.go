@@ -70,6 +70,8 @@ var house = []rule{
 	{pkg: "sluicetest", ours: []string{".", "build", "config", "job", "server"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
 	{pkg: "examples/shop", ours: []string{"examples/shop/fleet", "sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},
 	{pkg: "examples/shop/fleet", ours: []string{"sluicetest/servers"}, why: "it starts what the shop's fleet.yaml names"},
+	{pkg: "examples/tiers", ours: []string{"examples/tiers/tiers", "sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},
+	{pkg: "examples/tiers/tiers", ours: []string{"sluicetest/servers"}, why: "it starts what the example's files are for"},
 	{pkg: "examples/*", ours: []string{".", "command", "standard", "backend/function"}, why: "an example uses what a user's program would"},
 	{pkg: "tour", ours: []string{"sluicetest/*", "examples/shop/fleet"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "prove", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
