@@ -82,7 +82,7 @@ func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 	case service != "" && use.Method != "":
 		return nil, sluice.At("method", errors.New("the route takes all calls of a service, and they pass as they come; want no method"))
 	case service != "":
-		return nil, errors.New("not yet")
+		return &passing{backend: b, use: use}, nil
 	case use.Method == "":
 		return nil, sluice.At("method", errors.New("it is not told what to call; want a method such as user.v1.UserService/GetUser"))
 	case b.schema == nil:

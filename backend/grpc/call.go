@@ -25,8 +25,12 @@ type call struct {
 	path   string // with its slash
 	start  time.Time
 	ctx    context.Context
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
+	late   context.CancelFunc // ends the time of the call; nil where it has none
 	span   sluice.Span
+	quiet  *silence              // of a stream; nil without
+	up     *upload               // what the client sends in its time; nil where it was all there
+	stop   func() bool           // ends the watch over ctx; nil where nobody watches
 	host   *upstream.Host[*link] // the one picked; nil when there is none
 	answer *http.Response        // nil before there is one
 	heard  bool                  // the host was told what became of the call
@@ -36,10 +40,9 @@ type call struct {
 // begin begins a call; whole is the time that it has, zero for as long as the exchange.
 func (b *backend) begin(x *sluice.Exchange, path string, whole time.Duration) *call {
 	c := &call{backend: b, x: x, path: path, start: b.now()}
+	c.ctx, c.cancel = context.WithCancelCause(x.Context())
 	if whole > 0 {
-		c.ctx, c.cancel = context.WithTimeout(x.Context(), whole)
-	} else {
-		c.ctx, c.cancel = context.WithCancel(x.Context())
+		c.ctx, c.late = context.WithTimeout(c.ctx, whole)
 	}
 	c.span = x.Child(path[1:])
 	return c
@@ -107,10 +110,18 @@ func (c *call) unreached(err error) error {
 
 // fault makes of what went wrong what the client may know, and tells the host of what speaks against it.
 func (c *call) fault(err error) error {
+	if c.up != nil {
+		if why := c.up.why(); why != nil {
+			err = why
+		}
+	}
 	if e, told := errors.AsType[*sluice.Error](err); told {
 		return e
 	}
 	if left := c.ctx.Err(); left != nil {
+		if context.Cause(c.ctx) == errSilent {
+			return sluice.Errorf(sluice.GatewayTimeout, errSilent, "nothing came or went for %s", c.where.Timeouts.Stream)
+		}
 		if !errors.Is(left, context.DeadlineExceeded) {
 			return &sluice.Error{Code: sluice.ClientLeft, Err: err}
 		}
@@ -187,7 +198,15 @@ func (c *call) end(err error) {
 		return
 	}
 	c.over = true
-	c.cancel()
+	if c.stop != nil {
+		c.stop()
+	}
+	if c.cancel(nil); c.late != nil {
+		c.late()
+	}
+	if c.quiet != nil {
+		c.quiet.end()
+	}
 	if c.answer != nil {
 		c.answer.Body.Close()
 	}

@@ -12,14 +12,17 @@ import (
 // the call itself.
 func metadataName(name string) bool { return !reserved(name) && !ofContent(name) }
 
-// reserved tells the fields of a connection (RFC 9110, section 7.6.1), and of gRPC over HTTP/2.
-func reserved(name string) bool {
+// reserved tells the fields of a connection, and of gRPC over HTTP/2.
+func reserved(name string) bool { return ofConnection(name) || hasPrefix(name, "grpc-") }
+
+// ofConnection tells the fields that are for one connection, or one hop (RFC 9110, section 7.6.1).
+func ofConnection(name string) bool {
 	switch strings.ToLower(name) {
 	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-		"transfer-encoding", "upgrade", "http2-settings", "host", "expect", "content-type", "content-length":
+		"transfer-encoding", "upgrade", "http2-settings", "host", "expect":
 		return true
 	}
-	return hasPrefix(name, "grpc-")
+	return false
 }
 
 // ofContent tells the fields that speak of the content of a request of HTTP, which does not become that of the call.
@@ -123,11 +126,11 @@ func said(r *sluice.Request, name, own string) string {
 	return own
 }
 
-// set sets the metadata that the block names.
-func (h *handler) set(to http.Header, x *sluice.Exchange) error {
+// setMetadata sets the metadata that the block names.
+func setMetadata(to http.Header, use *Use, x *sluice.Exchange) error {
 	var space [64]byte
-	for i := range h.use.Metadata {
-		m := &h.use.Metadata[i]
+	for i := range use.Metadata {
+		m := &use.Metadata[i]
 		value, err := m.Value.AppendField(space[:0], x)
 		if err != nil {
 			return err

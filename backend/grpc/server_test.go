@@ -250,3 +250,5 @@ func (e *echo) chat(s grpc.ServerStream) error {
 }
 
 var _ = gzip.Name
+
+func reflectString(text string) protoreflect.Value { return protoreflect.ValueOfString(text) }

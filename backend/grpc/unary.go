@@ -32,6 +32,9 @@ func (h *handler) Serve(x *sluice.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if p.method.ServerStreams {
+		return h.stream(x, p, frame)
+	}
 	c := h.begin(x, "/"+p.method.Name, h.where.Timeouts.Whole)
 	err = h.call(c, p, frame)
 	c.end(err)
@@ -59,7 +62,7 @@ func (h *handler) header(x *sluice.Exchange, span sluice.Span) (http.Header, err
 	header := metadata(x, span, metadataName)
 	header["Content-Type"] = []string{rpc.ContentType}
 	header["Grpc-Accept-Encoding"] = []string{rpc.Gzip}
-	return header, h.set(header, x)
+	return header, setMetadata(header, h.use, x)
 }
 
 // call makes the call and the answer.

@@ -32,6 +32,8 @@ func protos(t testing.TB) string {
 	return path
 }
 
+func kind() sluice.Kind { return grpc.Kind }
+
 // node is a node before the service.
 func node(t testing.TB, address, endpoints string) sluice.Handler {
 	t.Helper()
