@@ -41,6 +41,10 @@ func open(env *sluice.Env, w *Where) (*backend, error) {
 		return l
 	}
 	spec.Close = func(h *upstream.Host[*link]) { b.links.remove(h.Link) }
+	if w.Health != nil {
+		spec.Checks = &w.Health.Checks
+		spec.Check = func(ctx context.Context, h *upstream.Host[*link]) error { return b.check(ctx, h.Link) }
+	}
 	if b.hosts, err = upstream.Open(env, spec); err != nil {
 		return nil, err
 	}
@@ -86,7 +90,7 @@ func (b *backend) Handle(env *sluice.Env, ep *sluice.Endpoint, use *Use) (sluice
 	case use.Method == "":
 		return nil, sluice.At("method", errors.New("it is not told what to call; want a method such as user.v1.UserService/GetUser"))
 	case b.schema == nil:
-		return nil, sluice.At("method", errors.New("the backend does not declare it; want the .proto file or the descriptor set that does under protos of the backend"))
+		return nil, sluice.At("method", errors.New("the backend does not declare it; want the .proto file or the descriptor set that does under protos of the backend, or reflection: true there"))
 	}
 	h := &handler{backend: b, ep: ep, use: use, maxBody: env.MaxBody}
 	if err := b.schema.plan(env, h); err != nil {

@@ -85,11 +85,7 @@ func (c *call) send(header http.Header, body content) error {
 }
 
 func (c *call) request(header http.Header, body content) *http.Request {
-	scheme := "http"
-	if c.secure {
-		scheme = "https"
-	}
-	r := &http.Request{Method: "POST", URL: &url.URL{Scheme: scheme, Host: c.host.Link.authority, Path: c.path}, Proto: "HTTP/2.0", ProtoMajor: 2,
+	r := &http.Request{Method: "POST", URL: &url.URL{Scheme: c.scheme(), Host: c.host.Link.authority, Path: c.path}, Proto: "HTTP/2.0", ProtoMajor: 2,
 		Header: header, Host: c.host.Link.authority}
 	if body.stream != nil {
 		r.Body, r.ContentLength = body.stream, -1
@@ -171,20 +167,32 @@ func (e *notGRPC) Error() string {
 
 // check refuses an answer that is no gRPC.
 func (c *call) check() error {
-	if t := c.answer.Header.Get("Content-Type"); c.answer.StatusCode != http.StatusOK || !rpc.IsContentType([]byte(t)) {
-		return c.fault(&notGRPC{c.answer.Status, t})
+	if err := checkAnswer(c.answer); err != nil {
+		return c.fault(err)
 	}
 	return nil
 }
 
-// status is how the call ended: it stands in the trailer, or in the header where there is no message. It is asked for when
-// the body was read to its end.
-func (c *call) status() (rpc.Status, error) {
-	h := c.answer.Trailer
-	if h.Get("Grpc-Status") == "" {
-		h = c.answer.Header
+func checkAnswer(a *http.Response) error {
+	if t := a.Header.Get("Content-Type"); a.StatusCode != http.StatusOK || !rpc.IsContentType([]byte(t)) {
+		return &notGRPC{a.Status, t}
 	}
-	s, ok := rpc.ParseStatus(h.Get("Grpc-Status"), h.Get("Grpc-Message"), h.Get("Grpc-Status-Details-Bin"))
+	return nil
+}
+
+// statusOf is the status of an answer whose body was read to its end: it stands in the trailer, or in the header where there
+// is no message.
+func statusOf(a *http.Response) (rpc.Status, bool) {
+	h := a.Trailer
+	if h.Get("Grpc-Status") == "" {
+		h = a.Header
+	}
+	return rpc.ParseStatus(h.Get("Grpc-Status"), h.Get("Grpc-Message"), h.Get("Grpc-Status-Details-Bin"))
+}
+
+// status is how the call ended. It is asked for when the body was read to its end.
+func (c *call) status() (rpc.Status, error) {
+	s, ok := statusOf(c.answer)
 	if !ok {
 		return s, c.fault(errNoStatus)
 	}
@@ -233,11 +241,7 @@ func (c *call) describe() {
 	if c.answer == nil {
 		return
 	}
-	h := c.answer.Trailer
-	if h.Get("Grpc-Status") == "" {
-		h = c.answer.Header
-	}
-	if s, ok := rpc.ParseStatus(h.Get("Grpc-Status"), "", ""); ok {
+	if s, ok := statusOf(c.answer); ok {
 		c.span.SetInt("rpc.grpc.status_code", int64(s.Code))
 	}
 }

@@ -47,11 +47,23 @@ type Where struct {
 	// The .proto files, and descriptor sets (.binpb, .pb, .protoset), that declare the service's methods. They are read
 	// again when they change.
 	Protos []sluice.Path `yaml:"protos,one"`
+	// Whether the service itself is asked what it declares (grpc.reflection), instead of protos: at start, until when the
+	// node is not ready, and then every minute. What of an endpoint does not fit shows then, not when the config is checked.
+	Reflection bool `yaml:"reflection"`
 	upstream.Config
+	// Whether hosts are checked, and how. Left out they are judged by what becomes of calls alone.
+	Health *Health `yaml:"health"`
 	// How long a call may wait for the service.
 	Timeouts Timeouts `yaml:"timeouts"`
 	// The size of one message, in either direction.
 	MaxMessage sluice.Size `yaml:"max_message" min:"1KiB" max:"1GiB"`
+}
+
+// Health has every host asked at intervals (grpc.health.v1): SERVING is well.
+type Health struct {
+	// The service to ask for. Left out, it is asked for all of the host.
+	Service string `yaml:"service,short"`
+	upstream.Checks
 }
 
 // TLS says whom to trust and what to show. The files are read again when they change: new connections use what they hold
@@ -123,8 +135,8 @@ func (w *Where) Check() error {
 	if _, err := parseTarget(w.Target); err != nil {
 		errs = append(errs, sluice.At("target", err))
 	}
-	if w.Timeouts.Whole < 0 {
-		errs = append(errs, sluice.At("timeouts.whole", errors.New("want a duration such as 30s, or 0s for none")))
+	if w.Reflection && len(w.Protos) > 0 {
+		errs = append(errs, sluice.At("reflection", errors.New("protos say already what the service declares; want one of the two")))
 	}
 	return errors.Join(errs...)
 }

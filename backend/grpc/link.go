@@ -80,6 +80,13 @@ func (ls *links) speak(with *tls.Config) {
 	}
 }
 
+// renew gives a link other connections.
+func (ls *links) renew(l *link) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.speak(ls.with)
+}
+
 func newLink(w *Where, t upstream.Target, address string, log *slog.Logger) *link {
 	l := &link{address: address, authority: net.JoinHostPort(t.Name, strconv.Itoa(int(t.Port))), name: t.Name, connect: w.Timeouts.Connect, log: log}
 	if w.TLS != nil && w.TLS.ServerName != "" {

@@ -13,6 +13,7 @@ import (
 
 // plan is how an endpoint's calls are made, by one schema.
 type plan struct {
+	err    error // why no call can be made; nil where it can
 	schema *rpc.Schema
 	method *rpc.Method
 	// set are the fields that the block sets; byName tells that it sets none, so that the request's names do.

@@ -28,6 +28,9 @@ func (h *handler) Serve(x *sluice.Exchange) error {
 	if p == nil {
 		return errNotKnown
 	}
+	if p.err != nil {
+		return sluice.Errorf(sluice.Internal, p.err, "")
+	}
 	frame, err := h.frame(p, x)
 	if err != nil {
 		return err
