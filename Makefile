@@ -80,6 +80,10 @@ prove-tokens: ## No forged token is taken and no good one refused, whatever happ
 prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
 	go run ./prove freshness
 
+.PHONY: prove-grpc
+prove-grpc: ## connectrpc.com/conformance and grpc-go's interop cases pass through a node; 60 cases of transcoding
+	go run ./prove grpc
+
 .PHONY: prove-sessions
 prove-sessions: ## 50,000 writes are read at once on another node, through lag and a promotion: no read is stale, no write lost
 	go run ./prove sessions

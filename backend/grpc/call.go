@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -146,6 +147,16 @@ func (c *call) answered(s rpc.Status) {
 	}
 	if unavailable(s) {
 		c.failed(errUnavailable)
+		return
+	}
+	c.heard = true
+	c.host.Heard(c.now(), upstream.Answered)
+}
+
+// unlike tells the host that it gave an answer that is none of gRPC, with a status of HTTP other than 200.
+func (c *call) unlike(status int) {
+	if status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout {
+		c.failed(fmt.Errorf("it answered with HTTP status %d", status))
 		return
 	}
 	c.heard = true

@@ -50,14 +50,20 @@ func (h *passing) pass(c *call) error {
 	if err := c.send(header, body); err != nil {
 		return err
 	}
+	r := &c.x.Response
+	r.Status = c.answer.StatusCode
+	if r.Status != http.StatusOK {
+		c.unlike(r.Status)
+		addFields(&r.Header, c.answer.Header)
+		r.Body.SetStream(&download{call: c}, -1)
+		return nil
+	}
 	if err := c.check(); err != nil {
 		return err
 	}
-	r := &c.x.Response
-	r.Status = http.StatusOK
 	if c.answer.Header.Get("Grpc-Status") == "" {
 		addFields(&r.Header, c.answer.Header)
-		r.Body.SetStream(&download{call: c, meter: meter{limit: int64(h.where.MaxMessage)}}, -1)
+		r.Body.SetStream(&download{call: c, meter: &meter{limit: int64(h.where.MaxMessage)}}, -1)
 		return nil
 	}
 	// An answer that has its trailer for a header: it ends with it.
@@ -178,7 +184,7 @@ func (u *upload) why() error {
 // download is the answer on its way to the client.
 type download struct {
 	*call
-	meter meter
+	meter *meter // nil where the answer is no gRPC
 	done  bool
 }
 
@@ -190,13 +196,20 @@ func (d *download) Read(p []byte) (int, error) {
 	n, err := d.answer.Body.Read(p)
 	if n > 0 {
 		d.quiet.heard()
-		if long := d.meter.pass(p[:n]); long != nil {
-			n, err = 0, d.fault(unusable(long))
+		if d.meter != nil {
+			if long := d.meter.pass(p[:n]); long != nil {
+				n, err = 0, d.fault(unusable(long))
+			}
 		}
 	}
 	switch {
 	case err == nil:
 		return n, nil
+	case d.meter == nil:
+		if d.done = true; err != io.EOF {
+			err = d.fault(err)
+		}
+		return n, err
 	case err == io.EOF:
 		if _, err = d.status(); err == nil {
 			addFields(&d.x.Response.Trailer, d.answer.Trailer)
