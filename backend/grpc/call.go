@@ -109,20 +109,32 @@ func (c *call) unreached(err error) error {
 func (c *call) fault(err error) error {
 	if c.up != nil {
 		if why := c.up.why(); why != nil {
-			err = why
+			if err = why; !errors.Is(why, context.DeadlineExceeded) && c.ctx.Err() == nil {
+				e := sluice.ErrorOf(why)
+				if e.Code == sluice.Internal {
+					e = &sluice.Error{Code: sluice.ClientLeft, Err: why}
+				}
+				return e
+			}
 		}
 	}
 	if e, told := errors.AsType[*sluice.Error](err); told {
 		return e
 	}
-	if left := c.ctx.Err(); left != nil {
+	left := c.ctx.Err()
+	if left == nil && errors.Is(err, context.DeadlineExceeded) {
+		left = err // whoever looks at the same deadline may see it first
+	}
+	if left != nil {
 		if context.Cause(c.ctx) == errSilent {
 			return sluice.Errorf(sluice.GatewayTimeout, errSilent, "nothing came or went for %s", c.where.Timeouts.Stream)
 		}
 		if !errors.Is(left, context.DeadlineExceeded) {
 			return &sluice.Error{Code: sluice.ClientLeft, Err: err}
 		}
-		c.failed(err)
+		if c.quiet == nil || c.answer == nil {
+			c.failed(err) // a stream goes on until its time is over
+		}
 		return sluice.Errorf(sluice.GatewayTimeout, err, "the answer was not there in time")
 	}
 	c.failed(err)

@@ -80,7 +80,7 @@ func (h *handler) call(c *call, p *plan, frame []byte) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	wire, err := h.one(c)
+	wire, there, err := h.one(c)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (h *handler) call(c *call, p *plan, frame []byte) error {
 	if s.Code != codes.OK {
 		return s.Fault(p.schema)
 	}
-	if wire == nil {
+	if !there {
 		return c.fault(errNoMessage)
 	}
 	r := &c.x.Response
@@ -108,20 +108,20 @@ func (h *handler) call(c *call, p *plan, frame []byte) error {
 // form is the JSON of answers: that of proto3.
 var form = rpc.Form{}
 
-// one reads the one message of an answer, nil where there is none.
-func (h *handler) one(c *call) ([]byte, error) {
+// one reads the one message of an answer; there tells whether there is one.
+func (h *handler) one(c *call) (wire []byte, there bool, err error) {
 	frames := rpc.NewReader(c.answer.Body, c.answer.Header.Get("Grpc-Encoding"), int64(h.where.MaxMessage))
-	wire, err := frames.Next()
+	wire, err = frames.Next()
 	if err == io.EOF {
-		return nil, nil
+		return nil, false, nil
 	}
 	if err == nil {
 		err = frames.End()
 	}
 	if err != nil {
-		return nil, c.fault(unusable(err))
+		return nil, false, c.fault(unusable(err))
 	}
-	return wire, nil
+	return wire, true, nil
 }
 
 // unusable is an error of reading messages, which the service is to blame for.
