@@ -35,6 +35,7 @@ type echo struct {
 	address string
 	health  *health.Server
 	stop    func()
+	leave   func() // stop, after the calls that are under way
 	// cancelled is told of every Chat that its client has left.
 	cancelled chan struct{}
 
@@ -87,6 +88,7 @@ func serveEcho(t testing.TB, o serveOptions) *echo {
 		defer close(done)
 		s.Serve(l)
 	}()
+	e.leave = s.GracefulStop
 	e.stop = func() {
 		s.Stop()
 		<-done
