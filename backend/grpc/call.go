@@ -26,8 +26,8 @@ type call struct {
 	path   string // with its slash
 	start  time.Time
 	ctx    context.Context
-	cancel context.CancelCauseFunc
-	late   context.CancelFunc // ends the time of the call; nil where it has none
+	cancel context.CancelCauseFunc // ends a call that has no time of its own
+	late   context.CancelFunc      // ends one that has
 	span   sluice.Span
 	quiet  *silence              // of a stream; nil without
 	up     *upload               // what the client sends in its time; nil where it was all there
@@ -41,9 +41,10 @@ type call struct {
 // begin begins a call; whole is the time that it has, zero for as long as the exchange.
 func (b *backend) begin(x *sluice.Exchange, path string, whole time.Duration) *call {
 	c := &call{backend: b, x: x, path: path, start: b.now()}
-	c.ctx, c.cancel = context.WithCancelCause(x.Context())
 	if whole > 0 {
-		c.ctx, c.late = context.WithTimeout(c.ctx, whole)
+		c.ctx, c.late = context.WithTimeout(x.Context(), whole)
+	} else {
+		c.ctx, c.cancel = context.WithCancelCause(x.Context())
 	}
 	c.span = x.Child(path[1:])
 	return c
@@ -232,8 +233,10 @@ func (c *call) end(err error) {
 	if c.stop != nil {
 		c.stop()
 	}
-	if c.cancel(nil); c.late != nil {
+	if c.late != nil {
 		c.late()
+	} else {
+		c.cancel(nil)
 	}
 	if c.quiet != nil {
 		c.quiet.end()
