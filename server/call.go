@@ -245,6 +245,11 @@ func (c *call) respond(err error) (o sluice.Outcome, whole bool) {
 	if sendErr != nil {
 		return c.outcome(sendErr), false
 	}
+	if t, tells := x.Response.Body.Stream.(sluice.Telling); tells && err == nil {
+		if e := t.Told(); e != nil {
+			err = e
+		}
+	}
 	o = c.outcome(err)
 	if e, told := err.(*sluice.Error); told {
 		o.Status = e.Code.Status() // also where the answer tells it in another way

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/rpc"
 )
@@ -67,15 +69,24 @@ func (h *passing) pass(c *call) error {
 		return nil
 	}
 	// An answer that has its trailer for a header: it ends with it.
-	if _, err := c.status(); err != nil {
+	s, err := c.status()
+	if err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", c.answer.Header.Get("Content-Type"))
 	addFields(&r.Trailer, c.answer.Header)
 	r.Trailer.Del("Content-Type")
-	r.Body.SetBytes(nil)
+	r.Body.SetStream(&download{call: c, done: true, told: faultOf(s)}, -1)
 	c.end(nil)
 	return nil
+}
+
+// faultOf is the error that a status tells; nil for OK.
+func faultOf(s rpc.Status) *sluice.Error {
+	if s.Code == codes.OK {
+		return nil
+	}
+	return s.Fault(nil)
 }
 
 // passes tells the fields that pass with a call: all but those of one connection, and what the call has anew.
@@ -186,7 +197,11 @@ type download struct {
 	*call
 	meter *meter // nil where the answer is no gRPC
 	done  bool
+	told  *sluice.Error
 }
+
+// Told makes it a sluice.Telling.
+func (d *download) Told() *sluice.Error { return d.told }
 
 // Read reads on. However the call ends, its trailer says it: a stream that is broken off says less.
 func (d *download) Read(p []byte) (int, error) {
@@ -211,7 +226,9 @@ func (d *download) Read(p []byte) (int, error) {
 		}
 		return n, err
 	case err == io.EOF:
-		if _, err = d.status(); err == nil {
+		var s rpc.Status
+		if s, err = d.status(); err == nil {
+			d.told = faultOf(s)
 			addFields(&d.x.Response.Trailer, d.answer.Trailer)
 		}
 	default:
@@ -231,7 +248,8 @@ func (d *download) fail(err error) {
 		d.up.End(nil, sluice.Outcome{}) // it looks at the deadline
 	}
 	d.x.Deadline = time.Time{}
-	rpc.SetError(d.x, sluice.ErrorOf(err))
+	d.told = sluice.ErrorOf(err)
+	rpc.SetError(d.x, d.told)
 }
 
 // Close ends the call.

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/server"
 	"github.com/sluiceapi/sluice/sluicetest"
@@ -36,6 +37,8 @@ type client struct {
 	*grpc.ClientConn
 	t *testing.T
 	e *echo
+	// outcomes are the statuses that logs and metrics have.
+	outcomes chan int
 }
 
 func dialNode(t *testing.T, e *echo, where string) *client {
@@ -49,14 +52,27 @@ endpoints:
 `+passEndpoints, kind())
 	var nodes build.Switch
 	nodes.Swap(n)
+	outcomes := make(chan int, 100)
+	noted := noting{&nodes, outcomes}
 	address := sluicetest.ServeWith(t, server.Config{HTTP: "127.0.0.1:0",
-		Limits: server.Limits{BodyTimeout: 200 * time.Millisecond, RequestTimeout: 300 * time.Millisecond, MaxBody: 200}}, &nodes).HTTP.String()
+		Limits: server.Limits{BodyTimeout: 200 * time.Millisecond, RequestTimeout: 300 * time.Millisecond, MaxBody: 200}}, noted).HTTP.String()
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &client{ClientConn: conn, t: t, e: e}
+	return &client{ClientConn: conn, t: t, e: e, outcomes: outcomes}
+}
+
+// noting notes the outcomes of exchanges.
+type noting struct {
+	*build.Switch
+	outcomes chan int
+}
+
+func (n noting) Serve(x *sluice.Exchange) error {
+	x.OnEnd(sluice.EnderFunc(func(_ *sluice.Exchange, o sluice.Outcome) { n.outcomes <- o.Status }))
+	return n.Switch.Serve(x)
 }
 
 func (c *client) context() context.Context {
@@ -110,6 +126,11 @@ func TestPassUnary(t *testing.T) {
 		err := c.Invoke(c.context(), "/echo.v1.EchoService/Fail", in, c.all())
 		if s := status.Convert(err); s.Code() != codes.FailedPrecondition || s.Message() != "größer" || len(s.Details()) != 1 {
 			t.Errorf("late %v: %v %v", late, err, status.Convert(err).Details())
+		}
+	}
+	for _, want := range []int{200, 200, 400, 400} {
+		if got := <-c.outcomes; got != want {
+			t.Errorf("the outcome is %d, want %d", got, want)
 		}
 	}
 	if err := c.Invoke(c.context(), "/echo.v1.EchoService/None", c.all(), c.all()); status.Code(err) != codes.Unimplemented {
