@@ -36,7 +36,9 @@ func (b *backend) ask(ctx context.Context, l *link, method string, requests []pr
 	if until, bounded := ctx.Deadline(); bounded {
 		r.Header["Grpc-Timeout"] = []string{string(rpc.AppendTimeout(nil, time.Until(until)))}
 	}
-	answer, err := l.transport.Load().RoundTrip(r.WithContext(ctx))
+	t := l.begin()
+	defer t.done()
+	answer, err := t.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		return s, err
 	}

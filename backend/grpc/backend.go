@@ -53,6 +53,13 @@ func open(env *sluice.Env, w *Where) (*backend, error) {
 	}
 	b.duration = env.Metrics.Histogram("sluice_grpc_duration_seconds",
 		"Time from calling a gRPC service to the last byte of its answer.", sluice.Label{Name: "backend", Value: env.Name})
+	env.Metrics.Gauge("sluice_grpc_connections", "Open connections to a gRPC service, idle ones too.", func() float64 {
+		n := 0
+		for h := range b.hosts.All() {
+			n += h.Link.now().open()
+		}
+		return float64(n)
+	}, sluice.Label{Name: "backend", Value: env.Name})
 	return b, nil
 }
 
@@ -63,7 +70,7 @@ func (b *backend) Ping(ctx context.Context) error {
 	var all sync.WaitGroup
 	for h := range b.hosts.All() {
 		all.Go(func() {
-			if err := h.Link.ping(ctx); err != nil {
+			if err := h.Link.now().ping(ctx); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)

@@ -33,6 +33,7 @@ type call struct {
 	up     *upload               // what the client sends in its time; nil where it was all there
 	stop   func() bool           // ends the watch over ctx; nil where nobody watches
 	host   *upstream.Host[*link] // the one picked; nil when there is none
+	via    *transport            // what it was sent over, or was to be; nil before
 	answer *http.Response        // nil before there is one
 	heard  bool                  // the host was told what became of the call
 	over   bool
@@ -72,7 +73,8 @@ func (c *call) send(header http.Header, body content) error {
 			return c.unreached(err)
 		}
 		r := c.request(header, body)
-		if c.answer, err = c.host.Link.transport.Load().RoundTrip(r); err == nil {
+		c.via = c.host.Link.begin()
+		if c.answer, err = c.via.RoundTrip(r); err == nil {
 			return nil
 		}
 		if _, unreached := errors.AsType[*dialError](err); !unreached || c.ctx.Err() != nil {
@@ -81,8 +83,7 @@ func (c *call) send(header http.Header, body content) error {
 		now := c.now()
 		c.host.Heard(now, upstream.Unreached)
 		c.host.Link.tell(now, err)
-		c.host.Done()
-		c.host = nil
+		c.letGo()
 	}
 }
 
@@ -248,11 +249,20 @@ func (c *call) end(err error) {
 	if c.span.Recording() {
 		c.describe()
 	}
+	c.letGo()
+	c.span.End(err)
+}
+
+// letGo tells the host that the call is over.
+func (c *call) letGo() {
+	if c.via != nil {
+		c.via.done()
+		c.via = nil
+	}
 	if c.host != nil {
 		c.host.Done()
 		c.host = nil
 	}
-	c.span.End(err)
 }
 
 // describe names what OpenTelemetry's conventions for calls want to know.

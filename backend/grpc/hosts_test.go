@@ -3,6 +3,8 @@ package grpc_test
 import (
 	"crypto/tls"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +108,52 @@ func TestHealth(t *testing.T) {
 	until("one is ill", func(by map[string]int) bool { return by["b"] == 0 })
 	all[1].health.SetServingStatus("echo.v1.EchoService", well)
 	until("it is well again", evenly)
+}
+
+// A backend that is closed leaves no connection, and one whose certificate has changed goes on with others.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	await := func(e *echo, what string, is func(n int64) bool) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); !is(e.conns.Load()); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %d connections", what, e.conns.Load())
+			}
+		}
+	}
+	ours := servers.NewAuthority(t, "ours")
+	own := ours.Issue(servers.Leaf{CommonName: "service", IPs: []string{"127.0.0.1"}, Server: true})
+	e := serveEcho(t, serveOptions{name: "a", tls: credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{own.TLS()}})})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	write := func(a *servers.Authority) {
+		t.Helper()
+		text, err := os.ReadFile(a.CertFile)
+		if err == nil {
+			err = os.WriteFile(ca, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(ours)
+	node := nodeOf(t, "      tls: {ca: "+ca+"}", e)
+	if by := served(t, node, 3); by["a"] != 3 {
+		t.Fatal(by)
+	}
+	await(e, "in use", func(n int64) bool { return n == 1 })
+	write(servers.NewAuthority(t, "others"))
+	await(e, "nobody is trusted any more", func(n int64) bool { return n == 0 })
+	if a := ask(t, node, "GET /items/7"); a.Status != 502 {
+		t.Errorf("an authority that is not trusted: %d", a.Status)
+	}
+	write(ours)
+	for end := time.Now().Add(30 * time.Second); served(t, node, 1)["a"] == 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the authority is not trusted again")
+		}
+	}
+	node.(*build.Node).Retire()
+	await(e, "closed", func(n int64) bool { return n == 0 })
 }
 
 // localhost is a name, whose addresses are hosts.

@@ -1,20 +1,14 @@
 package grpc
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/sluiceapi/sluice"
-	"github.com/sluiceapi/sluice/internal/pemfile"
 	"github.com/sluiceapi/sluice/upstream"
 )
 
@@ -27,6 +21,8 @@ const (
 	maxMetadata = 256 << 10
 	// ahead is how much of an answer may come before it is read.
 	ahead = 1 << 20
+	// maxConns is how many connections to a host are kept. One takes as many calls at once as the host says, often 100 or more.
+	maxConns = 1 << 10
 	// tellEvery is how often it is logged that a host gives no answer, so that a log is not filled while it does not.
 	tellEvery = 10 * time.Second
 )
@@ -41,12 +37,6 @@ type link struct {
 	transport atomic.Pointer[transport]
 	// told is when it was last logged that the host gave no answer, in Unix nanoseconds of Env's clock.
 	told atomic.Int64
-}
-
-// transport are the connections that were made with one config of TLS, nil without.
-type transport struct {
-	*http.Transport
-	tls *tls.Config
 }
 
 // links are those of all hosts at the moment, and the config of TLS with which new ones begin; nil without TLS.
@@ -67,7 +57,7 @@ func (ls *links) remove(l *link) {
 	ls.mu.Lock()
 	delete(ls.all, l)
 	ls.mu.Unlock()
-	l.transport.Load().CloseIdleConnections()
+	l.now().leave()
 }
 
 // speak has new connections of all hosts use a config of TLS.
@@ -97,69 +87,23 @@ func newLink(w *Where, t upstream.Target, address string, log *slog.Logger) *lin
 
 // speak gives the link new connections; those that are open are closed after their calls.
 func (l *link) speak(with *tls.Config) {
-	var protocols http.Protocols
-	protocols.SetHTTP2(with != nil)
-	protocols.SetUnencryptedHTTP2(with == nil)
-	t := &http.Transport{
-		Protocols: &protocols, DisableCompression: true, IdleConnTimeout: idleTime, MaxResponseHeaderBytes: maxMetadata,
-		MaxIdleConns: 0, MaxIdleConnsPerHost: 1 << 10,
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: writeTime, MaxReceiveBufferPerStream: ahead},
-	}
-	var own *tls.Config
-	if with == nil {
-		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx, nil) }
-	} else {
-		own = with.Clone()
-		own.ServerName = l.name
-		own.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-		t.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx, own) }
-	}
-	if old := l.transport.Swap(&transport{t, own}); old != nil {
-		old.CloseIdleConnections()
+	if old := l.transport.Swap(newTransport(l, with)); old != nil {
+		old.leave()
 	}
 }
 
-// dialError is why a host took no connection: nothing was sent.
-type dialError struct{ err error }
+// now are the connections of the moment.
+func (l *link) now() *transport { return l.transport.Load() }
 
-func (e *dialError) Error() string { return e.err.Error() }
-
-func (e *dialError) Unwrap() error { return e.err }
-
-var errNoHTTP2 = errors.New("the host speaks no HTTP/2")
-
-// dial opens a connection.
-func (l *link) dial(ctx context.Context, with *tls.Config) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.connect)
-	defer cancel()
-	fault := func(err error) error { return &dialError{fmt.Errorf("connecting to %s: %w", l.address, err)} }
-	var d net.Dialer
-	raw, err := d.DialContext(ctx, "tcp", l.address)
-	if err != nil {
-		return nil, fault(err)
+// begin begins a call over the connections of the moment, which its caller tells when it is over.
+func (l *link) begin() *transport {
+	for {
+		t := l.now()
+		if t.begin() || t == l.now() {
+			return t
+		}
+		t.done() // it has just been replaced
 	}
-	if with == nil {
-		return raw, nil
-	}
-	secure := tls.Client(raw, with)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		return nil, fault(fmt.Errorf("handshake: %w", err))
-	}
-	if secure.ConnectionState().NegotiatedProtocol != "h2" {
-		raw.Close()
-		return nil, fault(errNoHTTP2)
-	}
-	return secure, nil
-}
-
-// ping connects and closes the connection again.
-func (l *link) ping(ctx context.Context) error {
-	c, err := l.dial(ctx, l.transport.Load().tls)
-	if err != nil {
-		return err
-	}
-	return c.Close()
 }
 
 // tell logs why a host gave no answer, for clients do not learn it.
@@ -168,41 +112,4 @@ func (l *link) tell(now time.Time, err error) {
 	if now.UnixNano()-last >= int64(tellEvery) && l.told.CompareAndSwap(last, now.UnixNano()) {
 		l.log.Warn("the service gave no usable answer", "host", l.address, "error", err)
 	}
-}
-
-// versions are the lowest versions of TLS that can be asked for.
-var versions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
-
-// secure has the links speak TLS, and again whenever a file changes, until the block is closed.
-func (ls *links) secure(env *sluice.Env, t *TLS) error {
-	follower, err := pemfile.Follow(env.Log, []string{string(t.CA), string(t.Cert), string(t.Key)}, func(content pemfile.Content) error {
-		with, err := t.config(content)
-		if err == nil {
-			ls.speak(with)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	env.Cleanup(follower.Close)
-	return nil
-}
-
-// config is what is the same for all hosts.
-func (t *TLS) config(content pemfile.Content) (c *tls.Config, err error) {
-	c = &tls.Config{MinVersion: versions[t.MinVersion], NextProtos: []string{"h2"}}
-	if t.CA != "" {
-		if c.RootCAs, err = content.Authorities(string(t.CA)); err != nil {
-			return nil, sluice.At("tls.ca", err)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := content.Pair(string(t.Cert), string(t.Key))
-		if err != nil {
-			return nil, sluice.At("tls.cert", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
@@ -38,6 +40,8 @@ type echo struct {
 	leave   func() // stop, after the calls that are under way
 	// cancelled is told of every Chat that its client has left.
 	cancelled chan struct{}
+	// conns is how many connections there are.
+	conns atomic.Int64
 
 	file protoreflect.FileDescriptor
 }
@@ -71,7 +75,7 @@ func serveEcho(t testing.TB, o serveOptions) *echo {
 		t.Fatal(err)
 	}
 	e := &echo{address: l.Addr().String(), health: health.NewServer(), cancelled: make(chan struct{}, 100), file: compileEcho(t)}
-	options := []grpc.ServerOption{}
+	options := []grpc.ServerOption{grpc.StatsHandler(&counting{&e.conns})}
 	if o.tls != nil {
 		options = append(options, grpc.Creds(o.tls))
 	}
@@ -96,6 +100,22 @@ func serveEcho(t testing.TB, o serveOptions) *echo {
 	t.Cleanup(e.stop)
 	return e
 }
+
+// counting counts connections.
+type counting struct{ conns *atomic.Int64 }
+
+func (c *counting) HandleConn(_ context.Context, s stats.ConnStats) {
+	switch s.(type) {
+	case *stats.ConnBegin:
+		c.conns.Add(1)
+	case *stats.ConnEnd:
+		c.conns.Add(-1)
+	}
+}
+
+func (*counting) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (*counting) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (*counting) HandleRPC(context.Context, stats.RPCStats)                         {}
 
 func register(t testing.TB, files *protoregistry.Files, f protoreflect.FileDescriptor) {
 	if _, err := files.FindFileByPath(f.Path()); err == nil {
