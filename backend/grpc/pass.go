@@ -78,6 +78,7 @@ func (h *passing) pass(c *call) error {
 	r.Trailer.Del("Content-Type")
 	r.Body.SetStream(&download{call: c, done: true, told: faultOf(s)}, -1)
 	c.end(nil)
+	c.lift()
 	return nil
 }
 
@@ -236,20 +237,20 @@ func (d *download) Read(p []byte) (int, error) {
 	}
 	d.done = true
 	d.call.end(err)
+	d.lift()
 	if err != nil {
-		d.fail(err)
+		d.told = sluice.ErrorOf(err)
+		rpc.SetError(d.x, d.told)
 	}
 	return n, io.EOF
 }
 
-// fail has the trailer tell of an error, also past the deadline.
-func (d *download) fail(err error) {
-	if d.up != nil {
-		d.up.End(nil, sluice.Outcome{}) // it looks at the deadline
+// lift has the trailer go out also past the deadline, about when a service that knows of it answers.
+func (c *call) lift() {
+	if c.up != nil {
+		c.up.End(nil, sluice.Outcome{}) // it looks at the deadline
 	}
-	d.x.Deadline = time.Time{}
-	d.told = sluice.ErrorOf(err)
-	rpc.SetError(d.x, d.told)
+	c.x.Deadline = time.Time{}
 }
 
 // Close ends the call.
