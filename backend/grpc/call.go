@@ -53,7 +53,7 @@ func (b *backend) begin(x *sluice.Exchange, path string, whole time.Duration) *c
 
 // content is what a call sends: a body that is read once, or bytes that can be sent again.
 type content struct {
-	stream io.ReadCloser // nil where all is in bytes
+	stream func() io.ReadCloser // for each host that is asked; nil where all is in bytes
 	bytes  []byte
 }
 
@@ -91,7 +91,7 @@ func (c *call) request(header http.Header, body content) *http.Request {
 	r := &http.Request{Method: "POST", URL: &url.URL{Scheme: c.scheme(), Host: c.host.Link.authority, Path: c.path}, Proto: "HTTP/2.0", ProtoMajor: 2,
 		Header: header, Host: c.host.Link.authority}
 	if body.stream != nil {
-		r.Body, r.ContentLength = body.stream, -1
+		r.Body, r.ContentLength = body.stream(), -1
 	} else {
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body.bytes)), nil }
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body.bytes)), int64(len(body.bytes))

@@ -125,7 +125,7 @@ type Use struct {
 	// query and its path have under their names, the last of them before the others. Each parameter of the path must be a
 	// field; of the query, what is no field is passed over.
 	Message sluice.Map[sluice.JSONTemplate] `yaml:"message"`
-	// Metadata to set. One whose value is empty is removed.
+	// Metadata to set. One whose value is empty is removed. What a name that ends in -bin has is base64.
 	Metadata sluice.Map[sluice.Template] `yaml:"metadata"`
 }
 

@@ -47,7 +47,7 @@ func (h *passing) pass(c *call) error {
 		c.x.Request.Body.SetBytes(nil)
 		c.x.OnEnd(c.up)
 		c.stop = context.AfterFunc(c.ctx, func() { c.up.Close() }) // the transport does not look at ctx while it reads
-		body.stream = c.up
+		body.stream = func() io.ReadCloser { return &attempt{u: c.up} }
 	}
 	if err := c.send(header, body); err != nil {
 		return err
@@ -105,6 +105,39 @@ func addFields(to *sluice.Header, from http.Header) {
 			to.Add(name, v)
 		}
 	}
+}
+
+// attempt is an upload as one host gets it. A host that takes no connection has read nothing of it, and so leaves it whole
+// for the next one.
+type attempt struct {
+	u      *upload
+	mu     sync.Mutex // guards what follows
+	begun  bool
+	closed bool
+}
+
+// Read reads on.
+func (a *attempt) Read(p []byte) (int, error) {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return 0, errOver
+	}
+	a.begun = true
+	a.mu.Unlock()
+	return a.u.Read(p)
+}
+
+// Close ends a read that waits.
+func (a *attempt) Close() error {
+	a.mu.Lock()
+	a.closed = true
+	begun := a.begun
+	a.mu.Unlock()
+	if begun {
+		return a.u.Close()
+	}
+	return nil
 }
 
 // upload is what a client sends, as the transport reads it, on a goroutine of its own. It has taken the body over from the

@@ -202,6 +202,22 @@ func TestPassStreams(t *testing.T) {
 	}
 }
 
+// A host that takes no connection costs a stream nothing.
+func TestPassElsewhere(t *testing.T) {
+	t.Parallel()
+	gone, e := serveEcho(t, serveOptions{}), serveEcho(t, serveOptions{})
+	gone.stop()
+	alone := e.address
+	e.address = gone.address + "," + alone
+	c := dialNode(t, e, "\n      balance: round_robin")
+	for range 4 {
+		s := c.stream(c.context(), "Chat")
+		c.must(s.SendMsg(c.all("i64", int64(1))))
+		c.must(s.RecvMsg(c.all()))
+		c.must(s.CloseSend())
+	}
+}
+
 func TestPassCancels(t *testing.T) {
 	t.Parallel()
 	e := serveEcho(t, serveOptions{})
