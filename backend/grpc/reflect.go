@@ -53,7 +53,7 @@ func (b *backend) reflect(env *sluice.Env) {
 // follow keeps the schema that of the service.
 func (b *backend) follow(ctx context.Context, ready func()) {
 	var known *descriptorpb.FileDescriptorSet
-	pause, told := reflectPause, ""
+	pause, told := reflectPause, false
 	for {
 		set, err := b.declared(ctx)
 		if err == nil && (known == nil || !proto.Equal(set, known)) {
@@ -67,14 +67,14 @@ func (b *backend) follow(ctx context.Context, ready func()) {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			pause, told = reflectEvery, ""
+			pause, told = reflectEvery, false
 			ready()
 		default:
 			pause = min(2*pause, reflectEvery)
-			if err.Error() != told {
-				told = err.Error()
+			if !told {
 				b.schema.log.Warn("the service does not say what it declares", "error", err)
 			}
+			told = true
 		}
 		timer := time.NewTimer(pause - pause/10 + rand.N(pause/5+1))
 		select {
