@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"io"
+	"time"
 
 	"github.com/sluiceapi/sluice"
 )
@@ -72,6 +73,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			s.done = true
 			s.told = sluice.ErrorOf(err)
 			SetError(s.x, s.told)
+			s.x.Deadline = time.Time{} // the trailer goes out also when that is what has passed
 		default:
 			s.frame = AppendMessage(s.frame[:0], message, s.from.Gzip)
 			s.left = s.frame

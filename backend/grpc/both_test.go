@@ -1,9 +1,11 @@
 package grpc_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -80,6 +82,50 @@ endpoints:
 		}
 		if err := stream.RecvMsg(out); code == codes.OK && !errors.Is(err, io.EOF) || code != codes.OK && status.Code(err) != code {
 			t.Errorf("ended with %v, want %v", err, code)
+		}
+	}
+}
+
+// When the time is over that a client gave, it hears so, whoever is first to see it.
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	e := serveEcho(t, serveOptions{})
+	n := sluicetest.Node(t, `sluice: 1
+protos: [`+protos(t)+`]
+backends:
+  echo:
+    grpc:
+      target: `+e.address+`
+      protos: `+protos(t)+`
+endpoints:
+  count:
+    route: grpc echo.v1.EchoService/Count
+    grpc: {method: echo.v1.EchoService/Count}
+`, kind())
+	conn, err := grpc.NewClient(sluicetest.ServeNode(t, n), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := &client{ClientConn: conn, t: t, e: e}
+	count := dynamicpb.NewMessage(e.message("CountRequest"))
+	set(count, "to", int64(1))
+	set(count, "hold", true)
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		stream, err := c.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/echo.v1.EchoService/Count")
+		if err == nil {
+			err = stream.SendMsg(count)
+		}
+		if err == nil {
+			err = stream.CloseSend()
+		}
+		for err == nil {
+			err = stream.RecvMsg(c.all())
+		}
+		if status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("got %v", err)
 		}
 	}
 }

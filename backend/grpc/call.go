@@ -107,6 +107,9 @@ func (c *call) unreached(err error) error {
 	return sluice.Errorf(sluice.BadGateway, err, "the backend takes no connection")
 }
 
+// about is how much earlier than here a deadline may pass elsewhere.
+const about = 10 * time.Millisecond
+
 // fault makes of what went wrong what the client may know, and tells the host of what speaks against it.
 func (c *call) fault(err error) error {
 	if c.up != nil {
@@ -124,8 +127,8 @@ func (c *call) fault(err error) error {
 		return e
 	}
 	left := c.ctx.Err()
-	if left == nil && errors.Is(err, context.DeadlineExceeded) {
-		left = err // whoever looks at the same deadline may see it first
+	if until, bounded := c.ctx.Deadline(); left == nil && (errors.Is(err, context.DeadlineExceeded) || bounded && time.Until(until) < about) {
+		left = context.DeadlineExceeded // whoever looks at the same deadline may see it first, the service too
 	}
 	if left != nil {
 		if context.Cause(c.ctx) == errSilent {

@@ -225,6 +225,10 @@ func (e *echo) count(s grpc.ServerStream) error {
 			return err
 		}
 	}
+	if get(in, "hold").Bool() {
+		<-s.Context().Done()
+		return status.FromContextError(s.Context().Err()).Err()
+	}
 	if code := get(in, "fail_with").Int(); code != 0 {
 		return status.Error(codes.Code(code), "counted out")
 	}
