@@ -104,7 +104,8 @@ type AdminAddress struct {
 	Policies []Policy `yaml:"policies"`
 }
 
-// Limits bound what one connection or request may take.
+// Limits bound what one connection or request may take. Calls of gRPC that pass through, and streams of answers, go on for as
+// long as something moves: for them body_timeout, whole_timeout and max_body do not hold, but what their backend says.
 type Limits struct {
 	// The time for a request's header to arrive.
 	HeaderTimeout time.Duration `yaml:"header_timeout" default:"10s"`
@@ -249,7 +250,8 @@ type Endpoint struct {
 	Input Inputs `yaml:"input"`
 	// Policies around the backend, in the order they run.
 	Policies []Policy `yaml:"policies"`
-	// How integers of 64 bits are written in JSON: number or string.
+	// How integers of 64 bits are written in JSON: number or string. Answers of a grpc backend are proto3 JSON, where they are
+	// strings in any case.
 	Int64 string `yaml:"int64" default:"number" enum:"number,string"`
 	// The answer, where it is not the backend's own.
 	Respond *Respond `yaml:"respond"`
