@@ -193,6 +193,42 @@ func (x *Exchange) Clear(why error) {
 	r.Status, r.Upgrade = 0, nil
 }
 
+// Mark is how an exchange was at one point of its way, for Again. The zero Mark can be used, and used again.
+type Mark struct {
+	request, response []Field
+	deadline          time.Time
+}
+
+// Mark notes in m how the exchange is now, before the rest of its way.
+func (x *Exchange) Mark(m *Mark) {
+	m.request = append(m.request[:0], x.Request.Header.fields...)
+	m.response = append(m.response[:0], x.Response.Header.fields...)
+	m.deadline = x.Deadline
+}
+
+// Again has the exchange be as it was at a mark, so that the rest of its way can be gone once more: what was made of the
+// response since then is taken back, with its stream, which is closed with why; results are forgotten; the fields of the
+// request and the deadline are what they were. It is for who called Mark, after next has returned and before anything was
+// sent, while the request's body is in memory. Tried and Seen stay.
+func (x *Exchange) Again(m *Mark, why error) {
+	r := &x.Response
+	r.Body.Close(why)
+	r.Body.SetBytes(nil)
+	r.Trailer.Reset()
+	r.Status, r.Upgrade = 0, nil
+	r.Header.restore(m.response)
+	x.Request.Header.restore(m.request)
+	x.Deadline = m.deadline
+	clear(x.result)
+}
+
+// Reset lets go of what was noted, and keeps the memory.
+func (m *Mark) Reset() {
+	clear(m.request)
+	clear(m.response)
+	*m = Mark{request: m.request[:0], response: m.response[:0]}
+}
+
 // OnEnd has e told when the exchange is over: after the last byte, not after Serve. The last given is told first.
 func (x *Exchange) OnEnd(e Ender) { x.ends = append(x.ends, e) }
 

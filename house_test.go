@@ -52,6 +52,8 @@ var house = []rule{
 	{pkg: "backend/http", ours: []string{".", "internal/pemfile", "upstream"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "policy/clientcert", ours: []string{".", "internal/pemfile"}, others: []string{"github.com/spiffe/go-spiffe", "github.com/maypok86/otter"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "policy/jwt", ours: []string{"."}, others: []string{"github.com/maypok86/otter"}, why: "it verifies tokens, and the cache of verified ones is what it needs of others"},
+	{pkg: "policy/breaker", ours: []string{".", "internal/window"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
+	{pkg: "policy/retry", ours: []string{".", "internal/window"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "policy/*", ours: []string{"."}, others: []string{"github.com/klauspost/compress"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "backend/sql/goosefile", others: []string{"github.com/pressly/goose"}, why: "it reads files of goose for every database"},
 	{pkg: "backend/sql/sqlite", ours: []string{"backend/sql/goosefile"}, others: []string{"github.com/ncruces", "github.com/pressly/goose", "golang.org/x/sys"}, why: "it runs statements and knows nothing of exchanges"},

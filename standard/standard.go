@@ -10,6 +10,7 @@ import (
 	"github.com/sluiceapi/sluice/backend/static"
 	"github.com/sluiceapi/sluice/policy/async"
 	"github.com/sluiceapi/sluice/policy/bodylimit"
+	"github.com/sluiceapi/sluice/policy/breaker"
 	"github.com/sluiceapi/sluice/policy/cache"
 	"github.com/sluiceapi/sluice/policy/clientcert"
 	"github.com/sluiceapi/sluice/policy/compress"
@@ -28,6 +29,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 	return []sluice.Kind{
 		async.Kind,
 		bodylimit.Kind,
+		breaker.Kind,
 		cache.Kind,
 		clientcert.Kind,
 		compress.Kind,
