@@ -20,6 +20,7 @@ import (
 	"github.com/sluiceapi/sluice/policy/ipfilter"
 	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/policy/ratelimit"
+	"github.com/sluiceapi/sluice/policy/retry"
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
@@ -39,6 +40,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		ipfilter.Kind,
 		jwt.Kind,
 		ratelimit.Kind,
+		retry.Kind,
 		timeout.Kind,
 
 		compose.Kind,
