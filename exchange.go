@@ -121,6 +121,14 @@ type Response struct {
 	// Upgrade, with Status 101, takes over the raw connection after the head is out. The exchange ends when it
 	// returns; it need not close the connection. Bytes that the client sent early come first from conn.Read.
 	Upgrade func(conn net.Conn)
+	// Leave, when set, tells that the answer lasts until one side ends it, as a WebSocket and a stream of events do, and has
+	// it end soon and in good order. A server that stops calls it, and then waits as for any other; one whose config has
+	// changed does so too, in its own time, so that clients come back to the new one. It returns at once, and may be called
+	// from any goroutine, more than once, from when Serve has returned until the exchange ends.
+	//
+	// The time that a server has for a whole request ends with the answer's beginning then; a deadline that a policy has set
+	// does not. Whoever sets Leave bounds how long the answer may be silent.
+	Leave func()
 }
 
 // Wire is what an engine lends to an exchange that came over a connection.
@@ -190,7 +198,7 @@ func (x *Exchange) Clear(why error) {
 	r.Body.SetBytes(nil)
 	r.Header.Reset()
 	r.Trailer.Reset()
-	r.Status, r.Upgrade = 0, nil
+	r.Status, r.Upgrade, r.Leave = 0, nil, nil
 }
 
 // Mark is how an exchange was at one point of its way, for Again. The zero Mark can be used, and used again.
@@ -215,7 +223,7 @@ func (x *Exchange) Again(m *Mark, why error) {
 	r.Body.Close(why)
 	r.Body.SetBytes(nil)
 	r.Trailer.Reset()
-	r.Status, r.Upgrade = 0, nil
+	r.Status, r.Upgrade, r.Leave = 0, nil, nil
 	r.Header.restore(m.response)
 	x.Request.Header.restore(m.request)
 	x.Deadline = m.deadline
