@@ -122,6 +122,10 @@ type Error struct {
 	Err error
 }
 
+// ErrRefused is in the tree of an error by which a policy answers for a while in the place of what stands below it, which
+// was not asked: so whoever would ask again, or has another answer, knows that asking again is of no use now.
+var ErrRefused = errors.New("refused without being asked")
+
 // InputError is one input that does not fit: its name as a reference would give it, and what is wrong with it.
 type InputError struct {
 	Name    string `json:"name"`

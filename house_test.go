@@ -54,6 +54,8 @@ var house = []rule{
 	{pkg: "backend/grpc", ours: []string{".", "internal/pemfile", "rpc", "upstream"}, others: []string{"google.golang.org/grpc/codes", "google.golang.org/grpc/health/grpc_health_v1", "google.golang.org/grpc/reflection/grpc_reflection_v1", "google.golang.org/protobuf"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind; and grpc-go is no part of it"},
 	{pkg: "policy/clientcert", ours: []string{".", "internal/pemfile"}, others: []string{"github.com/spiffe/go-spiffe", "github.com/maypok86/otter"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "policy/jwt", ours: []string{"."}, others: []string{"github.com/maypok86/otter"}, why: "it verifies tokens, and the cache of verified ones is what it needs of others"},
+	{pkg: "policy/breaker", ours: []string{".", "internal/window"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
+	{pkg: "policy/retry", ours: []string{".", "internal/window"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "policy/*", ours: []string{"."}, others: []string{"github.com/klauspost/compress"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "backend/sql/goosefile", others: []string{"github.com/pressly/goose"}, why: "it reads files of goose for every database"},
 	{pkg: "backend/sql/sqlite", ours: []string{"backend/sql/goosefile"}, others: []string{"github.com/ncruces", "github.com/pressly/goose", "golang.org/x/sys"}, why: "it runs statements and knows nothing of exchanges"},

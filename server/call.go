@@ -236,6 +236,11 @@ func (c *call) respond(err error) (o sluice.Outcome, whole bool) {
 		c.engine.fail(x, e)
 		c.first.n, c.first.err, err = 0, nil, e
 	}
+	if leave := x.Response.Leave; leave != nil {
+		c.lift()
+		c.engine.flights.last(c, leave)
+		defer c.engine.flights.ended(c)
+	}
 	var sendErr error
 	if x.Response.Status == http.StatusSwitchingProtocols {
 		sendErr = c.upgrade()

@@ -11,6 +11,7 @@ import (
 	"github.com/sluiceapi/sluice/backend/static"
 	"github.com/sluiceapi/sluice/policy/async"
 	"github.com/sluiceapi/sluice/policy/bodylimit"
+	"github.com/sluiceapi/sluice/policy/breaker"
 	"github.com/sluiceapi/sluice/policy/cache"
 	"github.com/sluiceapi/sluice/policy/clientcert"
 	"github.com/sluiceapi/sluice/policy/compress"
@@ -20,6 +21,7 @@ import (
 	"github.com/sluiceapi/sluice/policy/ipfilter"
 	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/policy/ratelimit"
+	"github.com/sluiceapi/sluice/policy/retry"
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
@@ -29,6 +31,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 	return []sluice.Kind{
 		async.Kind,
 		bodylimit.Kind,
+		breaker.Kind,
 		cache.Kind,
 		clientcert.Kind,
 		compress.Kind,
@@ -38,6 +41,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		ipfilter.Kind,
 		jwt.Kind,
 		ratelimit.Kind,
+		retry.Kind,
 		timeout.Kind,
 
 		compose.Kind,
