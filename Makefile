@@ -15,6 +15,7 @@ test: needs lint ## Install what is lacking and run every test
 	go test -run Alloc ./... # what allocates cannot be told under the race detector
 	go run ./cmd/sluice test examples/gateway examples/jobs examples/mtls examples/shop examples/tiers
 	go run ./examples/embed test examples/embed
+	test/modules.sh $(CURDIR)/$(BIN)/staticcheck
 
 .PHONY: lint
 lint: $(BIN)/staticcheck ## Formatting, go vet, staticcheck
@@ -107,6 +108,14 @@ bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
 .PHONY: bench-postgres
 bench-postgres: ## Rows of PostgreSQL over HTTP beside pgbench and a hand-written server
 	go run ./bench postgres
+
+.PHONY: test-modules
+test-modules: needs $(BIN)/staticcheck ## The tests of what has a module of its own: image, manifests, collector, monitoring
+	test/modules.sh $(CURDIR)/$(BIN)/staticcheck
+
+.PHONY: image
+image: ## Make the container image in bin/image, without Docker
+	cd deploy/image && go run . -source ../.. -out ../../bin/image
 
 .PHONY: clean
 clean: ## Remove what the other targets made
