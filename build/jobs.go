@@ -65,7 +65,7 @@ func (m *maker) openKeeper() (k *keeper, at string, err error) {
 		env.Close()
 		return nil, "state.bell", err
 	}
-	k = &keeper{holders: newHolders(env), config: c, bell: m.file.State.Bell, job: job.NewKeeper(record, bell, env.Log)}
+	k = &keeper{holders: newHolders(env), config: c, bell: m.file.State.Bell, job: job.NewKeeper(record, bell, env)}
 	env.Cleanup(func() {
 		if err := k.job.Close(); err != nil {
 			env.Log.Warn("the record of jobs is not closed as it should be", "error", err)
@@ -94,8 +94,8 @@ func (m *maker) checkDefers(p *endpointPlan) {
 	if len(found) > 1 {
 		m.doc.Fault(found[1].block.Path, errors.New("the exchange is served later already; want one such policy"))
 	}
-	if len(found) > 0 && m.file.Nodes > 1 {
-		m.doc.Fault(found[0].block.Path, nodeBound(m.file.Nodes, "jobs are kept in a file, which one machine alone sees; want one node where there is async"))
+	if len(found) > 0 && m.file.Nodes > 1 && m.file.State.Jobs.URL.Path != "" {
+		m.doc.Fault(found[0].block.Path, nodeBound(m.file.Nodes, "jobs are kept in a file, which one machine alone sees; want state.jobs: postgres://…"))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/broker"
 	"github.com/sluiceapi/sluice/broker/scheme"
 	"github.com/sluiceapi/sluice/job"
@@ -82,7 +83,7 @@ func TestEmptied(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := open(t, r.URL())
-	k := job.NewKeeper(record, b, slog.New(slog.DiscardHandler))
+	k := job.NewKeeper(record, b, &sluice.Env{Log: slog.New(slog.DiscardHandler), Metrics: sluice.NoMetrics{}, Now: time.Now})
 	defer k.Close()
 	accept := func(n int) {
 		t.Helper()
