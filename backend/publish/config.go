@@ -23,9 +23,9 @@ type Where struct {
 	// Make a queue that is not there: in RabbitMQ a quorum queue, which outlives a restart. Without it, to publish to a
 	// queue that is not there is answered with 503, and a route waits until somebody has made its queue. A queue that is
 	// there is taken as it is.
-	Create bool `yaml:"create" default:"true"`
+	Create bool `yaml:"create"`
 	// The longest time that a request waits until the broker has confirmed its message.
-	Timeout time.Duration `yaml:"timeout" default:"5s" min:"1ms" max:"5m"`
+	Timeout time.Duration `yaml:"timeout" min:"1ms" max:"5m"`
 }
 
 // NodeBound tells of queues in memory.
