@@ -30,7 +30,8 @@ $(BIN)/staticcheck: tools/go.mod tools/go.sum
 .PHONY: needs
 needs:
 	@test/needs.sh gcc:gcc:-race libc6-dev:/usr/include/stdlib.h:-race nginx-light:nginx:backend/http \
-		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis'
+		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis' \
+		rabbitmq-server:rabbitmq-server:'those that need RabbitMQ'
 
 .PHONY: servers
 servers:
@@ -57,6 +58,10 @@ tour: servers ## Walk the parts of a scalable API on running servers
 shop-postgres: servers ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
 	@go run ./examples/shop
 
+.PHONY: tiers
+tiers: ## Serve examples/tiers: an edge that calls three data nodes over gRPC and mutual TLS
+	@go run ./examples/tiers
+
 .PHONY: prove-reload
 prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 	go run ./prove reload
@@ -76,6 +81,10 @@ prove-tokens: ## No forged token is taken and no good one refused, whatever happ
 .PHONY: prove-freshness
 prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
 	go run ./prove freshness
+
+.PHONY: prove-grpc
+prove-grpc: ## connectrpc.com/conformance and grpc-go's interop cases pass through a node; 60 cases of transcoding
+	go run ./prove grpc
 
 .PHONY: prove-sessions
 prove-sessions: ## 50,000 writes are read at once on another node, through lag and a promotion: no read is stale, no write lost

@@ -111,6 +111,9 @@ type Error struct {
 	Message string
 	// Fields are the inputs at fault, when that is what is wrong.
 	Fields []InputError
+	// Details is what else there is to know, as the elements of a JSON array without its brackets: objects that say in "@type"
+	// what they are, as google.rpc.Status has them.
+	Details []byte
 	// RetryAfter, when not zero, tells the client when it may try again. It is sent in whole seconds, rounded up.
 	RetryAfter time.Duration
 	// Header holds further fields of the answer, such as Allow and WWW-Authenticate.
@@ -118,6 +121,10 @@ type Error struct {
 	// Err is the cause. It goes to the log and never to the client.
 	Err error
 }
+
+// ErrRefused is in the tree of an error by which a policy answers for a while in the place of what stands below it, which
+// was not asked: so whoever would ask again, or has another answer, knows that asking again is of no use now.
+var ErrRefused = errors.New("refused without being asked")
 
 // InputError is one input that does not fit: its name as a reference would give it, and what is wrong with it.
 type InputError struct {
@@ -165,6 +172,9 @@ func (e *Error) AppendProblem(p, requestID []byte) []byte {
 	}
 	if len(e.Fields) > 0 {
 		p = append(p, ']')
+	}
+	if len(e.Details) > 0 {
+		p = append(append(append(p, `,"details":[`...), e.Details...), ']')
 	}
 	return append(p, '}')
 }

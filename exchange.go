@@ -121,6 +121,14 @@ type Response struct {
 	// Upgrade, with Status 101, takes over the raw connection after the head is out. The exchange ends when it
 	// returns; it need not close the connection. Bytes that the client sent early come first from conn.Read.
 	Upgrade func(conn net.Conn)
+	// Leave, when set, tells that the answer lasts until one side ends it, as a WebSocket and a stream of events do, and has
+	// it end soon and in good order. A server that stops calls it, and then waits as for any other; one whose config has
+	// changed does so too, in its own time, so that clients come back to the new one. It returns at once, and may be called
+	// from any goroutine, more than once, from when Serve has returned until the exchange ends.
+	//
+	// The time that a server has for a whole request ends with the answer's beginning then; a deadline that a policy has set
+	// does not. Whoever sets Leave bounds how long the answer may be silent.
+	Leave func()
 }
 
 // Wire is what an engine lends to an exchange that came over a connection.
@@ -129,6 +137,23 @@ type Wire interface {
 	Context() context.Context
 	// Inform sends an interim response (1xx, RFC 9110, section 15.2) at once.
 	Inform(status int, h *Header) error
+}
+
+// Lasting is a Wire whose exchange can go on for as long as something moves.
+type Lasting interface {
+	// Prolong lifts the limits that the server has for a whole request: the time for it, and the size of its body and the
+	// silence in it. A byte of the answer may wait that long for room. It returns the deadline that is lifted.
+	Prolong(silence time.Duration) time.Time
+}
+
+// Prolong has the exchange go on for as long as something moves, as streams of messages do, and has the limits that the
+// server has for whole requests hold no more. Deadlines that policies have set stay. Who calls it does so before the
+// request's body is read, and bounds what the exchange takes from then on, silence in both directions too.
+func (x *Exchange) Prolong(silence time.Duration) {
+	w, lasting := x.wire.(Lasting)
+	if lasting && w.Prolong(silence).Equal(x.Deadline) {
+		x.Deadline = time.Time{}
+	}
 }
 
 // Ender is told when an exchange is over.
@@ -190,7 +215,43 @@ func (x *Exchange) Clear(why error) {
 	r.Body.SetBytes(nil)
 	r.Header.Reset()
 	r.Trailer.Reset()
-	r.Status, r.Upgrade = 0, nil
+	r.Status, r.Upgrade, r.Leave = 0, nil, nil
+}
+
+// Mark is how an exchange was at one point of its way, for Again. The zero Mark can be used, and used again.
+type Mark struct {
+	request, response []Field
+	deadline          time.Time
+}
+
+// Mark notes in m how the exchange is now, before the rest of its way.
+func (x *Exchange) Mark(m *Mark) {
+	m.request = append(m.request[:0], x.Request.Header.fields...)
+	m.response = append(m.response[:0], x.Response.Header.fields...)
+	m.deadline = x.Deadline
+}
+
+// Again has the exchange be as it was at a mark, so that the rest of its way can be gone once more: what was made of the
+// response since then is taken back, with its stream, which is closed with why; results are forgotten; the fields of the
+// request and the deadline are what they were. It is for who called Mark, after next has returned and before anything was
+// sent, while the request's body is in memory. Tried and Seen stay.
+func (x *Exchange) Again(m *Mark, why error) {
+	r := &x.Response
+	r.Body.Close(why)
+	r.Body.SetBytes(nil)
+	r.Trailer.Reset()
+	r.Status, r.Upgrade, r.Leave = 0, nil, nil
+	r.Header.restore(m.response)
+	x.Request.Header.restore(m.request)
+	x.Deadline = m.deadline
+	clear(x.result)
+}
+
+// Reset lets go of what was noted, and keeps the memory.
+func (m *Mark) Reset() {
+	clear(m.request)
+	clear(m.response)
+	*m = Mark{request: m.request[:0], response: m.response[:0]}
 }
 
 // OnEnd has e told when the exchange is over: after the last byte, not after Serve. The last given is told first.

@@ -109,6 +109,15 @@ func (h *Header) retain(kept []Field) {
 	h.fields = kept
 }
 
+// restore makes fields that the header had before what it has. Their bytes are there still, so the arena is kept.
+func (h *Header) restore(fields []Field) {
+	n := len(h.fields)
+	h.fields = append(h.fields[:0], fields...)
+	if len(fields) < n {
+		clear(h.fields[len(fields):n])
+	}
+}
+
 // Reset empties the header and keeps its memory.
 func (h *Header) Reset() {
 	clear(h.fields)

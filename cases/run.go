@@ -41,6 +41,8 @@ type Options struct {
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
 	// OpenRecord is that of build.Options.
 	OpenRecord func(*sluice.Env, *config.Jobs) (job.Record, error)
+	// OpenBell is that of build.Options.
+	OpenBell func(*sluice.Env, *config.Bell) (job.Bell, error)
 	// Log is what the nodes log to.
 	Log *slog.Logger
 }
@@ -74,7 +76,8 @@ func (c *Case) Run(ctx context.Context, o Options) (err error) {
 		if err != nil {
 			return err
 		}
-		r.env[strings.ToUpper(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)))] = "http://" + address
+		variable := strings.ToUpper(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)))
+		r.env[variable], r.env[variable+"_ADDRESS"] = "http://"+address, address
 	}
 	for name, value := range c.Env {
 		r.env[name] = os.Expand(value, func(name string) string { return r.env[name] })
@@ -163,7 +166,7 @@ func (r *run) serve(files []string) (string, error) {
 		return sync.OnceFunc(ready.Done)
 	}
 	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log, Metrics: metrics, Observe: observer.Handler,
-		OpenRedis: r.OpenRedis, OpenRecord: r.OpenRecord, Hold: hold}, nil)
+		OpenRedis: r.OpenRedis, OpenRecord: r.OpenRecord, OpenBell: r.OpenBell, Hold: hold}, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", r.File, err)
 	}

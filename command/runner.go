@@ -142,6 +142,7 @@ func (r *runner) reload() reading {
 		return reading{r.sources, before}
 	}
 	r.nodes.Swap(node)
+	r.server.Renew()
 	r.log.Info("reloaded", "endpoints", len(node.Endpoints()), "took", time.Since(began))
 	return reading{r.sources, before}
 }

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluiceapi/sluice"
 )
@@ -19,6 +20,8 @@ type engine interface {
 	serve(l net.Listener)
 	// drain has every answer from now on ask its client to leave. It may be called more than once.
 	drain()
+	// leave has answers that last end, evenly over that time or until ctx ends, and returns then.
+	leave(ctx context.Context, over time.Duration)
 	// shutdown closes idle connections and returns when the last exchange has ended. When ctx ends before, what
 	// still runs is cut off and its error returned.
 	shutdown(ctx context.Context) error
@@ -84,14 +87,16 @@ func recoverAs(err *error) {
 // cut off.
 type flights struct {
 	count atomic.Int64
-	ended chan struct{} // gets a signal, if nobody else has left one, whenever count falls to zero
+	none  chan struct{} // gets a signal, if nobody else has left one, whenever count falls to zero
 
-	mu       sync.Mutex // guards upgraded
+	mu       sync.Mutex // guards what follows
 	upgraded map[net.Conn]struct{}
+	lasting  map[*call]func() // how to end answers that last
+	leaving  bool             // those that begin from now on are to end too
 }
 
 func newFlights() *flights {
-	return &flights{ended: make(chan struct{}, 1), upgraded: map[net.Conn]struct{}{}}
+	return &flights{none: make(chan struct{}, 1), upgraded: map[net.Conn]struct{}{}, lasting: map[*call]func(){}}
 }
 
 func (f *flights) begin() { f.count.Add(1) }
@@ -99,7 +104,7 @@ func (f *flights) begin() { f.count.Add(1) }
 func (f *flights) end() {
 	if f.count.Add(-1) == 0 {
 		select {
-		case f.ended <- struct{}{}:
+		case f.none <- struct{}{}:
 		default:
 		}
 	}
@@ -109,7 +114,7 @@ func (f *flights) end() {
 func (f *flights) wait(ctx context.Context) error {
 	for f.count.Load() > 0 {
 		select {
-		case <-f.ended:
+		case <-f.none:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -114,6 +114,14 @@ func (p *port) drain() {
 	p.now.engine.drain()
 }
 
+// leave has answers that last end, evenly over that time or until ctx ends.
+func (p *port) leave(ctx context.Context, over time.Duration) {
+	p.mu.Lock()
+	e := p.now.engine
+	p.mu.Unlock()
+	e.leave(ctx, over)
+}
+
 // stop drains the port, closes its socket and ends its engine.
 func (p *port) stop(ctx context.Context, d Drain) error {
 	p.mu.Lock()

@@ -21,7 +21,7 @@ func (s *settings) fail(x *sluice.Exchange, e *sluice.Error) {
 	r.Body.Close(e)
 	r.Header.DelFunc(describesContent)
 	r.Trailer.Reset()
-	r.Status, r.Upgrade = e.Code.Status(), nil
+	r.Status, r.Upgrade, r.Leave = e.Code.Status(), nil, nil
 	for _, f := range e.Header {
 		r.Header.AddBytes(f.Name, f.Value)
 	}

@@ -81,6 +81,8 @@ type Server struct {
 	stopped  chan struct{}      // closed when Shutdown is over
 	retiring context.Context    // ends when what is retired must end at once
 	cut      context.CancelFunc // ends retiring
+	open     context.Context    // ends when Shutdown begins
+	close    context.CancelFunc // ends open
 	running  sync.WaitGroup
 }
 
@@ -92,6 +94,7 @@ func New(c Config, handler sluice.Handler, log *slog.Logger) (*Server, error) {
 	s := &Server{handler: handler, log: log, config: c, ports: map[string]*port{},
 		failed: make(chan error, 1), stopped: make(chan struct{})}
 	s.retiring, s.cut = context.WithCancel(context.Background())
+	s.open, s.close = context.WithCancel(s.retiring)
 	return s, nil
 }
 
@@ -119,7 +122,7 @@ func (c *Config) specs() map[string]spec {
 func (s *Server) Listen() error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	opened, err := s.open(s.config.specs())
+	opened, err := s.bind(s.config.specs())
 	if err != nil {
 		return err
 	}
@@ -129,8 +132,8 @@ func (s *Server) Listen() error {
 	return nil
 }
 
-// open opens ports for the specs, all or none.
-func (s *Server) open(specs map[string]spec) (map[string]*port, error) {
+// bind opens ports for the specs, all or none.
+func (s *Server) bind(specs map[string]spec) (map[string]*port, error) {
 	opened := map[string]*port{}
 	for scheme, sp := range specs {
 		p, err := openPort(sp, s.handler, s.log)
@@ -211,7 +214,7 @@ func (s *Server) Apply(c Config) error {
 			fresh[scheme] = sp
 		}
 	}
-	opened, err := s.open(fresh)
+	opened, err := s.bind(fresh)
 	if err != nil {
 		return err
 	}
@@ -287,8 +290,22 @@ func (s *Server) Drain() {
 	}
 }
 
+// Renew has answers that last end in good order, evenly over the time that running exchanges get when the server stops, so
+// that their clients do not all come back at once. It is for when the handler serves something new, and returns at once.
+func (s *Server) Renew() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return
+	}
+	for _, p := range s.ports {
+		over := s.config.Drain.Timeout
+		s.running.Go(func() { p.leave(s.open, over) })
+	}
+}
+
 // Shutdown drains for the config's Delay, so that clients that keep connections leave by themselves, then closes the
-// sockets and idle connections, and waits for running exchanges, upgraded ones too. What still runs after the config's
+// sockets and idle connections, asks answers that last to leave, and waits for running exchanges, upgraded ones too. What still runs after the config's
 // Timeout, or when ctx ends, is cut off, which is an error. A caller that has a readiness to take back does so
 // before. Serve returns when Shutdown is over.
 //
@@ -312,6 +329,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.cut)()
 	s.mu.Lock()
 	s.closing = true
+	s.close()
 	drain := s.config.Drain
 	errs := make(chan error, len(s.ports))
 	n := len(s.ports)

@@ -22,6 +22,7 @@ const (
 func (e *netHTTP) shutdown(ctx context.Context) error {
 	e.drain()
 	e.stopTaking()
+	e.flights.leave()
 	e.part(ctx)
 	err := e.server.Shutdown(ctx)
 	if err == nil {

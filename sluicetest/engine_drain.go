@@ -91,7 +91,82 @@ var drainCases = []engineCase{
 		}
 		ends.outcome(t)
 	}},
+	{"shutdown has answers that last end, which no time for a whole request ends", func(t *testing.T, e *engineTest) {
+		e.limits.RequestTimeout = 50 * time.Millisecond
+		lifted := make(chan time.Time, 1)
+		e.serve(t, func(x *sluice.Exchange) error {
+			s := &lastingStream{Stream: NewStream(), first: func() { lifted <- x.Deadline }}
+			s.Send("event")
+			x.Response.Leave = func() { s.once.Do(func() { s.Finish(nil) }) }
+			x.Response.Body.SetStream(s, -1)
+			return nil
+		})
+		client := e.client(t)
+		answer, err := client.Do(e.request(t, "GET", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		p := make([]byte, len("event"))
+		if _, err := io.ReadFull(answer.Body, p); err != nil {
+			t.Fatal(err)
+		}
+		if d := receive(t, lifted, "the deadline"); !d.IsZero() {
+			t.Errorf("it has the deadline %s", d)
+		}
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if rest, err := io.ReadAll(answer.Body); len(rest) > 0 || err != nil {
+			t.Errorf("it ends with %q, %v", rest, err)
+		}
+	}},
+	{"a policy's deadline ends an answer that lasts", func(t *testing.T, e *engineTest) {
+		ends := newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			x.Deadline = time.Now().Add(50 * time.Millisecond)
+			x.Response.Leave = func() {}
+			x.Response.Body.SetStream(waiting{x}, -1)
+			return nil
+		})
+		answer, err := e.client(t).Do(e.request(t, "GET", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if _, err := io.ReadAll(answer.Body); err == nil {
+			t.Error("the answer that was cut off seems whole")
+		}
+		if o := ends.outcome(t); !errors.Is(o.Err, context.DeadlineExceeded) {
+			t.Errorf("it ended with %v", o.Err)
+		}
+	}},
 }
+
+// lastingStream is a stream that is ended from outside.
+type lastingStream struct {
+	*Stream
+	once  sync.Once
+	first func()
+}
+
+func (s *lastingStream) Read(p []byte) (int, error) {
+	if s.first != nil {
+		s.first()
+		s.first = nil
+	}
+	return s.Stream.Read(p)
+}
+
+// waiting is a stream without a byte until its exchange's context ends.
+type waiting struct{ x *sluice.Exchange }
+
+func (w waiting) Read([]byte) (int, error) {
+	<-w.x.Context().Done()
+	return 0, w.x.Context().Err()
+}
+func (waiting) Close(error) {}
 
 // partCases are about connections of HTTP/1.1 when a server stops: HTTP/2 says by GOAWAY what may be sent again.
 var partCases = []engineCase{

@@ -5,11 +5,14 @@ import (
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/backend/compose"
 	"github.com/sluiceapi/sluice/backend/function"
+	"github.com/sluiceapi/sluice/backend/grpc"
 	"github.com/sluiceapi/sluice/backend/http"
+	"github.com/sluiceapi/sluice/backend/publish"
 	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
 	"github.com/sluiceapi/sluice/policy/async"
 	"github.com/sluiceapi/sluice/policy/bodylimit"
+	"github.com/sluiceapi/sluice/policy/breaker"
 	"github.com/sluiceapi/sluice/policy/cache"
 	"github.com/sluiceapi/sluice/policy/clientcert"
 	"github.com/sluiceapi/sluice/policy/compress"
@@ -19,6 +22,7 @@ import (
 	"github.com/sluiceapi/sluice/policy/ipfilter"
 	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/policy/ratelimit"
+	"github.com/sluiceapi/sluice/policy/retry"
 	"github.com/sluiceapi/sluice/policy/timeout"
 )
 
@@ -28,6 +32,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 	return []sluice.Kind{
 		async.Kind,
 		bodylimit.Kind,
+		breaker.Kind,
 		cache.Kind,
 		clientcert.Kind,
 		compress.Kind,
@@ -37,11 +42,14 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		ipfilter.Kind,
 		jwt.Kind,
 		ratelimit.Kind,
+		retry.Kind,
 		timeout.Kind,
 
 		compose.Kind,
 		function.Kind(functions...),
+		grpc.Kind,
 		http.Kind,
+		publish.Kind,
 		sql.Kind,
 		static.Kind,
 	}
