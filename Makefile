@@ -116,6 +116,11 @@ prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied;
 	go run ./prove jobs -postgres
 	go run ./prove jobs -unfenced -jobs 3000 -span 12s
 
+.PHONY: prove-rolling
+prove-rolling: all-servers ## 3 nodes behind nginx: 5 rolling restarts, 20 reloads, a node killed; no request, no job is lost
+	go run ./prove rolling
+	go run ./prove rolling -small -abrupt
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy
