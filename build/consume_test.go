@@ -228,6 +228,14 @@ func TestConsumeFails(t *testing.T) {
 	if m := w.next(t, "buried"); string(m.Body) != "{}" {
 		t.Errorf("dead: %+v", m)
 	}
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); <-time.After(time.Millisecond) {
+		mu.Lock()
+		n := tries["1"]
+		mu.Unlock()
+		if n == 3 {
+			break
+		}
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if tries["1"] != 3 || tries["2"] != 3 || tries["3"] != 1 || tries["4"] != 3 {

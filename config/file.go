@@ -163,9 +163,13 @@ type Jobs struct {
 // Bell names a message broker, and a queue of it. The record of jobs alone says what there is to do: a broker that is away,
 // or has lost what it kept, costs time and no job.
 type Bell struct {
-	// The address: amqp://host:5672 for RabbitMQ, with user, password and virtual host where they are needed
-	// (amqp://user:password@host:5672/vhost; in them, % and letters such as # ? / and @ are written %25, %23, %3F, %2F and
-	// %40), and amqps:// for TLS. Several hosts with commas between them are those of a cluster.
+	// The address: amqp://user:password@host:5672/vhost for RabbitMQ, kafka://user:password@host:9092 for Kafka,
+	// nats://user:password@host:4222 for NATS with JetStream; an s after the scheme (amqps://, kafkas://, natss://) is for
+	// TLS. User, password and virtual host stand where they are needed; in them, % and letters such as # ? / and @ are
+	// written %25, %23, %3F, %2F and %40. Several hosts with commas between them are those of a cluster. Kafka can be told
+	// the consumer group (?group=sluice-QUEUE), how user and password are told (?sasl=plain, scram-sha-256 or
+	// scram-sha-512) and how many partitions a topic gets that is made (?partitions=8); NATS how many servers keep a stream
+	// that is made (?replicas=1).
 	URL sluice.Secret `yaml:"url,short"`
 	// The queue. It is made where it is not there. Each system on one broker needs one of its own.
 	Queue string `yaml:"queue" default:"sluice-jobs"`
