@@ -102,6 +102,9 @@ func (t *taking) run(ctx, closed context.Context, cl *kgo.Client) error {
 	told()
 	teller.Wait()
 	t.commit(cl)
+	t.mu.Lock()
+	clear(t.parts) // what was not taken is given out again
+	t.mu.Unlock()
 	return err
 }
 
