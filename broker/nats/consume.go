@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluiceapi/sluice/broker"
@@ -23,6 +24,9 @@ const (
 	fetchTime = time.Second
 	tellTime  = 5 * time.Second
 )
+
+// silentTries is how often in a row nobody may answer a request for messages.
+const silentTries = 5
 
 var errLost = errors.New("the connection to NATS is lost")
 
@@ -86,7 +90,7 @@ func (t *taking) run(ctx, closed context.Context, js jetstream.JetStream, from j
 	defer hearts.Wait()
 	defer still()
 	defer group.Wait()
-	for take.Err() == nil {
+	for silent := 0; take.Err() == nil; {
 		n := 0
 		select {
 		case t.slots <- struct{}{}:
@@ -110,7 +114,13 @@ func (t *taking) run(ctx, closed context.Context, js jetstream.JetStream, from j
 		if err == nil && came == 0 && !js.Conn().IsConnected() {
 			err = errLost
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			silent = 0
+		case errors.Is(err, nats.ErrNoResponders) && silent < silentTries:
+			silent++ // the consumer is just made, or its server has changed
+			broker.Rest(take)
+		default:
 			stop()
 			return err
 		}
