@@ -98,6 +98,12 @@ prove-scatter: ## 500 generated queries over 3 shards have the answers of one da
 prove-failover: ## Replicas and primaries are killed and frozen: no read fails, no write is lost or made twice
 	go run ./prove failover
 
+.PHONY: prove-jobs
+prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied; without the fence, that shows
+	go run ./prove jobs
+	go run ./prove jobs -postgres
+	go run ./prove jobs -unfenced -jobs 3000 -span 12s
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy
@@ -117,6 +123,10 @@ test-modules: needs $(BIN)/staticcheck ## The tests of what has a module of its 
 .PHONY: image
 image: ## Make the container image in bin/image, without Docker
 	cd deploy/image && go run . -source ../.. -out ../../bin/image
+
+.PHONY: bench-jobs
+bench-jobs: ## Jobs accepted and done per second with durable commits, beside River
+	go run ./bench jobs
 
 .PHONY: clean
 clean: ## Remove what the other targets made

@@ -23,7 +23,7 @@ type keeper struct {
 // makeJobs makes what has exchanges of the node served later. Nothing is opened before an endpoint asks for it.
 func (m *maker) makeJobs(node *Node) {
 	c := m.file.State.Jobs
-	m.jobs = &job.Jobs{AtOnce: c.Workers, MaxRequest: int64(m.file.Listen.Limits.MaxBuffered), Observe: m.opts.ObserveWork}
+	m.jobs = &job.Jobs{AtOnce: c.Workers, Times: job.Times{Lease: c.Lease}, MaxRequest: int64(m.file.Listen.Limits.MaxBuffered), Observe: m.opts.ObserveWork}
 	m.jobs.Env = m.env("jobs")
 	node.envs = append(node.envs, m.jobs.Env)
 	if m.opts.Dry {

@@ -158,6 +158,9 @@ type Jobs struct {
 	URL RecordURL `yaml:"url,short" default:"sqlite:jobs.db"`
 	// How many jobs a process works on at once.
 	Workers int `yaml:"workers" default:"16" min:"1" max:"10000"`
+	// How long a job stays with a process that says nothing any more; a process extends it each third of that time. Shorter,
+	// a job is tried again sooner after a crash; longer, a database may be away for longer before attempts are broken off.
+	Lease time.Duration `yaml:"lease" default:"30s" min:"3s" max:"10m"`
 }
 
 // Bell names a message broker, and a queue of it. The record of jobs alone says what there is to do: a broker that is away,
