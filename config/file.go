@@ -176,6 +176,20 @@ type Bell struct {
 	URL sluice.Secret `yaml:"url,short"`
 	// The queue. It is made where it is not there. Each system on one broker needs one of its own.
 	Queue string `yaml:"queue" default:"sluice-jobs"`
+	// Certificates of the authorities that vouch for the broker's certificate; left out, those of the machine.
+	CA sluice.Path `yaml:"ca"`
+	// The certificate to show the broker, with the key in `key`.
+	Cert sluice.Path `yaml:"cert"`
+	// The private key of `cert`.
+	Key sluice.Path `yaml:"key"`
+}
+
+// Check wants a certificate with its key.
+func (b *Bell) Check() error {
+	if (b.Cert == "") != (b.Key == "") {
+		return sluice.At("cert", errors.New("a certificate needs its key; want cert and key, or none of them"))
+	}
+	return nil
 }
 
 // Redis names a Redis, and says how long it may take.

@@ -30,6 +30,20 @@ type Where struct {
 	Create bool `yaml:"create"`
 	// The longest time that a request waits until the broker has confirmed its message.
 	Timeout time.Duration `yaml:"timeout" min:"1ms" max:"5m"`
+	// Certificates of the authorities that vouch for the broker's certificate; left out, those of the machine.
+	CA sluice.Path `yaml:"ca"`
+	// The certificate to show the broker, with the key in `key`.
+	Cert sluice.Path `yaml:"cert"`
+	// The private key of `cert`.
+	Key sluice.Path `yaml:"key"`
+}
+
+// Check wants a certificate with its key.
+func (w *Where) Check() error {
+	if (w.Cert == "") != (w.Key == "") {
+		return sluice.At("cert", errors.New("a certificate needs its key; want cert and key, or none of them"))
+	}
+	return nil
 }
 
 // NodeBound tells of queues in memory.

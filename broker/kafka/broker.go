@@ -3,7 +3,6 @@ package kafka
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strconv"
@@ -63,7 +62,7 @@ func New(a broker.Address, o broker.Options) (*Broker, error) {
 	}
 	b.options = []kgo.Opt{kgo.SeedBrokers(a.Hosts...), kgo.ClientID("sluice"), kgo.DialTimeout(dialTime), kgo.RetryTimeout(requestTime)}
 	if a.TLS {
-		b.options = append(b.options, kgo.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12}))
+		b.options = append(b.options, kgo.DialTLSConfig(o.Encryption()))
 	}
 	b.closed, b.stop = context.WithCancel(context.Background())
 	if a.User == "" && a.Password == "" {

@@ -3,7 +3,6 @@ package nats
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strconv"
@@ -20,7 +19,7 @@ import (
 // Broker has queues in NATS JetStream: each is a subject that a stream keeps, and is taken from by one durable consumer.
 type Broker struct {
 	address  broker.Address
-	create   bool
+	options  broker.Options
 	replicas int
 
 	mu      sync.Mutex // guards what follows
@@ -55,7 +54,7 @@ func New(a broker.Address, o broker.Options) (*Broker, error) {
 	if a.Path != "" {
 		return nil, errors.New("the address of NATS has no path; want one without")
 	}
-	b := &Broker{address: a, create: o.Create, replicas: 1}
+	b := &Broker{address: a, options: o, replicas: 1}
 	if text := a.Query.Get("replicas"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 8)
 		if err != nil || n < 1 || n > 5 {
@@ -109,7 +108,7 @@ func (b *Broker) dial(d *dialing) {
 		options = append(options, nats.UserInfo(a.User, a.Password))
 	}
 	if a.TLS {
-		options = append(options, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12}))
+		options = append(options, nats.Secure(b.options.Encryption()))
 	}
 	conn, err := nats.Connect("nats://"+strings.Join(a.Hosts, ",nats://"), options...)
 	var js jetstream.JetStream
@@ -140,7 +139,7 @@ func (b *Broker) stream(ctx context.Context, js jetstream.JetStream, queue strin
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, fmt.Errorf("looking for the stream of %q: %w", queue, err)
 	}
-	if !b.create {
+	if !b.options.Create {
 		return nil, fmt.Errorf("%w as %q: no stream keeps that subject", broker.ErrNoQueue, queue)
 	}
 	s, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: strings.ReplaceAll(queue, ".", "_"), Subjects: []string{queue},
