@@ -1,7 +1,9 @@
 package nats_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/sluiceapi/sluice/broker"
 	"github.com/sluiceapi/sluice/broker/nats"
@@ -37,5 +39,46 @@ func TestMistakes(t *testing.T) {
 		if _, err := nats.New(a, broker.Options{}); err == nil {
 			t.Errorf("%s is taken", text)
 		}
+	}
+}
+
+// A message that is held for longer than the server waits for word of it is given to nobody else.
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	s := brokers.StartNATS(t, "node", "sesame")
+	a, err := broker.ParseAddress(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := nats.New(a, broker.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close(t.Context())
+	if err := b.Publish(t.Context(), "q", make([]broker.Message, 1)); err != nil {
+		t.Fatal(err)
+	}
+	const longer = 18 * time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), longer)
+	defer cancel()
+	given := 0
+	b.Consume(ctx, broker.Consumption{Queue: "q", Credit: 1, Take: func(*broker.Delivery) bool {
+		given++
+		<-ctx.Done()
+		return false
+	}})
+	if given != 1 {
+		t.Errorf("it was given out %d times", given)
+	}
+	found := make(chan int, 1)
+	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	b.Consume(ctx, broker.Consumption{Queue: "q", Credit: 1, Take: func(d *broker.Delivery) bool {
+		found <- d.Before
+		cancel()
+		return true
+	}})
+	if len(found) != 1 || <-found != 1 {
+		t.Error("it does not come again, or was given out in between")
 	}
 }
