@@ -2,6 +2,7 @@ package nats_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,14 +62,14 @@ func TestHeld(t *testing.T) {
 	const longer = 18 * time.Second
 	ctx, cancel := context.WithTimeout(t.Context(), longer)
 	defer cancel()
-	given := 0
-	b.Consume(ctx, broker.Consumption{Queue: "q", Credit: 1, Take: func(*broker.Delivery) bool {
-		given++
+	var given atomic.Int64
+	b.Consume(ctx, broker.Consumption{Queue: "q", Credit: 2, Take: func(*broker.Delivery) bool {
+		given.Add(1)
 		<-ctx.Done()
 		return false
 	}})
-	if given != 1 {
-		t.Errorf("it was given out %d times", given)
+	if n := given.Load(); n != 1 {
+		t.Errorf("it was given out %d times", n)
 	}
 	found := make(chan int, 1)
 	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
