@@ -79,7 +79,7 @@ func TestHeld(t *testing.T) {
 		cancel()
 		return true
 	}})
-	if len(found) != 1 || <-found != 1 {
-		t.Error("it does not come again, or was given out in between")
+	if len(found) != 1 || <-found < 1 {
+		t.Error("it does not come again")
 	}
 }
