@@ -364,6 +364,67 @@ func TestMistakesOfConsume(t *testing.T) {
 	}
 }
 
+// What becomes of messages is counted, and whether they come.
+func TestConsumeMetrics(t *testing.T) {
+	t.Parallel()
+	metrics := observe.NewMetrics()
+	seen := make(chan struct{}, 10)
+	node, err := build.Make(sluicetest.Document(t, `
+		sluice: 1
+		backends:
+			events:
+				publish: "memory:"
+		endpoints:
+			place:
+				route: POST /orders
+				publish:
+					to: orders
+			keep:
+				route: consume events orders
+				input:
+					id:
+						required: true
+				probe: a
+	`), build.Options{Metrics: metrics, Kinds: []sluice.Kind{publish.Kind, probe(func(*sluice.Exchange) error { seen <- struct{}{}; return nil })}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes build.Switch
+	nodes.Swap(node)
+	defer nodes.Swap(nil)
+	nodes.Work()
+	for _, body := range []string{`{"id":1}`, `{"id":2}`, `{}`} {
+		sluicetest.Do(&nodes, sluicetest.Exchange(t, "POST /orders", body))
+	}
+	comes(t, seen)
+	comes(t, seen)
+	text := func() string {
+		var b strings.Builder
+		if err := metrics.Expose(&b, metrics.ContentType("text/plain")); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	for _, want := range []string{
+		`sluice_messages_published_total{endpoint="place",outcome="confirmed",queue="orders"} 3`,
+		`sluice_messages_consumed_total{endpoint="keep",outcome="done",queue="orders"} 2`,
+		`sluice_messages_consumed_total{endpoint="keep",outcome="dead",queue="orders"} 1`,
+		`sluice_consumer_up{endpoint="keep",queue="orders"} 1`,
+	} {
+		for until := time.Now().Add(30 * time.Second); !strings.Contains(text(), want); <-time.After(5 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatalf("no %s in\n%s", want, text())
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	nodes.Rest(ctx)
+	if want := `sluice_consumer_up{endpoint="keep",queue="orders"} 0`; !strings.Contains(text(), want) {
+		t.Errorf("no %s", want)
+	}
+}
+
 // One trace leads from the request that published a message to what has worked on it.
 func TestConsumeTrace(t *testing.T) {
 	t.Parallel()
