@@ -13,7 +13,7 @@ help: ## List the targets
 test: needs lint ## Install what is lacking and run every test
 	go test -race -timeout 15m ./...
 	go test -run Alloc ./... # what allocates cannot be told under the race detector
-	go run ./cmd/sluice test examples/gateway examples/jobs examples/mtls examples/shop examples/tiers
+	go run ./cmd/sluice test examples/events examples/gateway examples/jobs examples/mtls examples/shop examples/tiers
 	go run ./examples/embed test examples/embed
 	test/modules.sh $(CURDIR)/$(BIN)/staticcheck
 
