@@ -15,6 +15,7 @@ test: needs lint ## Install what is lacking and run every test
 	go test -run Alloc ./... # what allocates cannot be told under the race detector
 	go run ./cmd/sluice test examples/gateway examples/jobs examples/mtls examples/shop examples/tiers
 	go run ./examples/embed test examples/embed
+	test/modules.sh $(CURDIR)/$(BIN)/staticcheck
 
 .PHONY: lint
 lint: $(BIN)/staticcheck ## Formatting, go vet, staticcheck
@@ -56,6 +57,10 @@ tour: servers ## Walk the parts of a scalable API on running servers
 shop-postgres: servers ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
 	@go run ./examples/shop
 
+.PHONY: tiers
+tiers: ## Serve examples/tiers: an edge that calls three data nodes over gRPC and mutual TLS
+	@go run ./examples/tiers
+
 .PHONY: prove-reload
 prove-reload: ## 1,000 reloads, and stops, under load: no request fails
 	go run ./prove reload
@@ -75,6 +80,10 @@ prove-tokens: ## No forged token is taken and no good one refused, whatever happ
 .PHONY: prove-freshness
 prove-freshness: ## 4 nodes, one Redis: no old answer 100 ms after a write, one query for a cold key
 	go run ./prove freshness
+
+.PHONY: prove-grpc
+prove-grpc: ## connectrpc.com/conformance and grpc-go's interop cases pass through a node; 60 cases of transcoding
+	go run ./prove grpc
 
 .PHONY: prove-sessions
 prove-sessions: ## 50,000 writes are read at once on another node, through lag and a promotion: no read is stale, no write lost
@@ -99,6 +108,14 @@ bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
 .PHONY: bench-postgres
 bench-postgres: ## Rows of PostgreSQL over HTTP beside pgbench and a hand-written server
 	go run ./bench postgres
+
+.PHONY: test-modules
+test-modules: needs $(BIN)/staticcheck ## The tests of what has a module of its own: image, manifests, collector, monitoring
+	test/modules.sh $(CURDIR)/$(BIN)/staticcheck
+
+.PHONY: image
+image: ## Make the container image in bin/image, without Docker
+	cd deploy/image && go run . -source ../.. -out ../../bin/image
 
 .PHONY: clean
 clean: ## Remove what the other targets made

@@ -10,6 +10,13 @@ type Stream interface {
 	Close(why error)
 }
 
+// Telling is a Stream that tells the client of a failure by itself, as calls of gRPC do in their trailer: to the server the
+// answer is whole. Told is asked for once the stream was read to its end: what it told, nil when all is well.
+type Telling interface {
+	Stream
+	Told() *Error
+}
+
 // Body is the content of a request or a response: short and in memory, or long and pulled from a Stream.
 // The zero Body is empty.
 type Body struct {

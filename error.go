@@ -111,6 +111,9 @@ type Error struct {
 	Message string
 	// Fields are the inputs at fault, when that is what is wrong.
 	Fields []InputError
+	// Details is what else there is to know, as the elements of a JSON array without its brackets: objects that say in "@type"
+	// what they are, as google.rpc.Status has them.
+	Details []byte
 	// RetryAfter, when not zero, tells the client when it may try again. It is sent in whole seconds, rounded up.
 	RetryAfter time.Duration
 	// Header holds further fields of the answer, such as Allow and WWW-Authenticate.
@@ -169,6 +172,9 @@ func (e *Error) AppendProblem(p, requestID []byte) []byte {
 	}
 	if len(e.Fields) > 0 {
 		p = append(p, ']')
+	}
+	if len(e.Details) > 0 {
+		p = append(append(append(p, `,"details":[`...), e.Details...), ']')
 	}
 	return append(p, '}')
 }

@@ -139,6 +139,23 @@ type Wire interface {
 	Inform(status int, h *Header) error
 }
 
+// Lasting is a Wire whose exchange can go on for as long as something moves.
+type Lasting interface {
+	// Prolong lifts the limits that the server has for a whole request: the time for it, and the size of its body and the
+	// silence in it. A byte of the answer may wait that long for room. It returns the deadline that is lifted.
+	Prolong(silence time.Duration) time.Time
+}
+
+// Prolong has the exchange go on for as long as something moves, as streams of messages do, and has the limits that the
+// server has for whole requests hold no more. Deadlines that policies have set stay. Who calls it does so before the
+// request's body is read, and bounds what the exchange takes from then on, silence in both directions too.
+func (x *Exchange) Prolong(silence time.Duration) {
+	w, lasting := x.wire.(Lasting)
+	if lasting && w.Prolong(silence).Equal(x.Deadline) {
+		x.Deadline = time.Time{}
+	}
+}
+
 // Ender is told when an exchange is over.
 type Ender interface{ End(x *Exchange, o Outcome) }
 

@@ -136,22 +136,8 @@ func begin(x *sluice.Exchange) error {
 	if !rpc.IsCall(&x.Request) {
 		return errNoCall
 	}
-	text := x.Request.Header.Value("Grpc-Timeout")
-	if text == nil {
-		return nil
-	}
-	d, ok := rpc.ParseTimeout(text)
-	if !ok {
-		return sluice.Errorf(sluice.BadRequest, nil, "%q is no timeout of gRPC", text)
-	}
-	if until := x.Start.Add(min(d, maxTimeout)); x.Deadline.IsZero() || until.Before(x.Deadline) {
-		x.Deadline = until
-	}
-	return nil
+	return rpc.Bound(x)
 }
-
-// maxTimeout is the longest timeout that makes a time: longer ones are for ever.
-const maxTimeout = 100 * 365 * 24 * time.Hour
 
 // Serve reads the message, serves the request that the call stands for, and writes the answer's message.
 func (c *call) Serve(x *sluice.Exchange) error {

@@ -55,7 +55,7 @@ func (m *maker) openKeeper() (*keeper, error) {
 		env.Close()
 		return nil, err
 	}
-	k := &keeper{holders: newHolders(env), config: c, job: job.NewKeeper(record, memory.New(), env.Log)}
+	k := &keeper{holders: newHolders(env), config: c, job: job.NewKeeper(record, memory.New(), env)}
 	env.Cleanup(func() {
 		if err := k.job.Close(); err != nil {
 			env.Log.Warn("the record of jobs is not closed as it should be", "error", err)
@@ -75,8 +75,8 @@ func (m *maker) checkDefers(p *endpointPlan) {
 	if len(found) > 1 {
 		m.doc.Fault(found[1].block.Path, errors.New("the exchange is served later already; want one such policy"))
 	}
-	if len(found) > 0 && m.file.Nodes > 1 {
-		m.doc.Fault(found[0].block.Path, nodeBound(m.file.Nodes, "jobs are kept in a file, which one machine alone sees; want one node where there is async"))
+	if len(found) > 0 && m.file.Nodes > 1 && m.file.State.Jobs.URL.Path != "" {
+		m.doc.Fault(found[0].block.Path, nodeBound(m.file.Nodes, "jobs are kept in a file, which one machine alone sees; want state.jobs: postgres://…"))
 	}
 }
 

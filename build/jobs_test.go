@@ -55,20 +55,12 @@ func TestMistakesOfJobs(t *testing.T) {
 		`, "endpoints.b.route: the route GET /_jobs/{job} takes the same requests as GET /_jobs/{id}, which the node answers by itself"},
 		{`
 		state:
-			jobs: "postgres://h/jobs"
-		endpoints:
-			a:
-				route: POST /a
-				echo: a
-		`, "state.jobs: it names no file that jobs can be kept in"},
-		{`
-		state:
 			jobs: "sqlite::memory:"
 		endpoints:
 			a:
 				route: POST /a
 				echo: a
-		`, "state.jobs: it names no file that jobs can be kept in"},
+		`, "state.jobs: it names nothing that jobs can be kept in"},
 	} {
 		text := "sluice: 1" + strings.ReplaceAll(c.text, "\n\t\t", "\n") + "\n"
 		_, err := build.Make(sluicetest.Document(t, text), build.Options{Kinds: []sluice.Kind{async.Kind, echo}, Dry: true}, nil)

@@ -16,9 +16,10 @@ import (
 // Case is one parsed file. The file is a txtar archive. What stands before its first part sets it up, a line each:
 //
 //	config: ../sluice.yaml       the config to run; left out, the part sluice.yaml
-//	node: upstream.yaml          a part that is served by a node of its own, its address in ${UPSTREAM}
-//	env: NAME=VALUE              a variable for ${NAME}; in it $WORK is the case's own empty folder, and ${UPSTREAM}
-//	                             the address of that node
+//	node: upstream.yaml          a part that is served by a node of its own, its URL in ${UPSTREAM}, and host and port
+//	                             in ${UPSTREAM_ADDRESS}
+//	env: NAME=VALUE              a variable for ${NAME}; in it $WORK is the case's own empty folder, and ${UPSTREAM} and
+//	                             ${UPSTREAM_ADDRESS} are those of that node
 //	# a comment
 //
 // Then come parts: files for the case's folder, and steps in pairs:

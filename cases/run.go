@@ -74,7 +74,8 @@ func (c *Case) Run(ctx context.Context, o Options) (err error) {
 		if err != nil {
 			return err
 		}
-		r.env[strings.ToUpper(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)))] = "http://" + address
+		variable := strings.ToUpper(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)))
+		r.env[variable], r.env[variable+"_ADDRESS"] = "http://"+address, address
 	}
 	for name, value := range c.Env {
 		r.env[name] = os.Expand(value, func(name string) string { return r.env[name] })

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/job"
-	"github.com/sluiceapi/sluice/job/sqlite"
 )
 
 func (t *tool) jobsCommand() *cobra.Command {
@@ -68,11 +68,13 @@ func (t *tool) withJobs(ctx context.Context, files []string, f func(job.Record) 
 	if err := doc.Err(); err != nil {
 		return t.mistakes(err)
 	}
-	path := doc.File.State.Jobs.URL.Path
-	if _, err := os.Stat(path); err != nil {
-		return failed(fmt.Errorf("no jobs are kept yet: %w", err))
+	c := &doc.File.State.Jobs
+	if path := c.URL.Path; path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return failed(fmt.Errorf("no jobs are kept yet: %w", err))
+		}
 	}
-	r, err := sqlite.Open(ctx, path, time.Now)
+	r, err := openRecord(&sluice.Env{Now: time.Now}, c)
 	if err != nil {
 		return failed(err)
 	}

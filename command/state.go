@@ -7,6 +7,7 @@ import (
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/config"
 	"github.com/sluiceapi/sluice/job"
+	"github.com/sluiceapi/sluice/job/postgres"
 	"github.com/sluiceapi/sluice/job/sqlite"
 	"github.com/sluiceapi/sluice/state/redis"
 )
@@ -18,7 +19,13 @@ func openRedis(env *sluice.Env, c *config.Redis) (sluice.State, error) {
 
 // openRecord opens the record of jobs.
 func openRecord(env *sluice.Env, c *config.Jobs) (job.Record, error) {
-	r, err := sqlite.Open(context.Background(), c.URL.Path, env.Now)
+	var r job.Record
+	var err error
+	if c.URL.Server != "" {
+		r, err = postgres.Open(c.URL.Server.Reveal())
+	} else {
+		r, err = sqlite.Open(context.Background(), c.URL.Path, env.Now)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the record of jobs: %w", err)
 	}

@@ -104,7 +104,8 @@ type AdminAddress struct {
 	Policies []Policy `yaml:"policies"`
 }
 
-// Limits bound what one connection or request may take.
+// Limits bound what one connection or request may take. Calls of gRPC that pass through, and streams of answers, go on for as
+// long as something moves: for them body_timeout, whole_timeout and max_body do not hold, but what their backend says.
 type Limits struct {
 	// The time for a request's header to arrive.
 	HeaderTimeout time.Duration `yaml:"header_timeout" default:"10s"`
@@ -144,10 +145,13 @@ type State struct {
 	Keys []sluice.Secret `yaml:"keys"`
 }
 
-// Jobs says where jobs are kept, and how many are worked on. The file is opened when an endpoint has the policy async.
+// Jobs says where jobs are kept, and how many are worked on. The record is opened when an endpoint has the policy async.
 type Jobs struct {
-	// The record of jobs: `sqlite:FILE`, with a path relative to this file. Every commit in it is synced to the disk. The
-	// processes of one machine can share it.
+	// The record of jobs. `sqlite:FILE`, with a path relative to this file: every commit in it is synced to the disk, and
+	// the processes of one machine can share it. `postgres://USER:PASSWORD@HOST:PORT/NAME`, as libpq has it, for any number
+	// of nodes: the tables, all of them named sluice_job…, are made where they are missing, in the first schema of the
+	// search path. Of several hosts the one that takes writes is used; `pool_max_conns` in the address is the most
+	// connections of a process, 8 where it is left out. A node starts, and heals, also where the database is away.
 	URL RecordURL `yaml:"url,short" default:"sqlite:jobs.db"`
 	// How many jobs a process works on at once.
 	Workers int `yaml:"workers" default:"16" min:"1" max:"10000"`
@@ -246,7 +250,8 @@ type Endpoint struct {
 	Input Inputs `yaml:"input"`
 	// Policies around the backend, in the order they run.
 	Policies []Policy `yaml:"policies"`
-	// How integers of 64 bits are written in JSON: number or string.
+	// How integers of 64 bits are written in JSON: number or string. Answers of a grpc backend are proto3 JSON, where they are
+	// strings in any case.
 	Int64 string `yaml:"int64" default:"number" enum:"number,string"`
 	// The answer, where it is not the backend's own.
 	Respond *Respond `yaml:"respond"`

@@ -255,6 +255,9 @@ func (j *Jobs) change(x *sluice.Exchange, found *Job, order func(context.Context
 		return unavailable(err)
 	}
 	j.keeper.changed(next.ID)
+	if next.CancelRequested {
+		j.keeper.end(next.ID)
+	}
 	if next.State == Ready {
 		j.keeper.Ring(Hint{Job: next.ID, Endpoint: next.Endpoint, Trace: next.Trace})
 	}

@@ -51,7 +51,7 @@ func (j *Jobs) Defer(ep *sluice.Endpoint, plan sluice.JobPlan) (sluice.Policy, e
 		j.keeper = k
 	}
 	l := &line{ep: ep, plan: plan}
-	j.measure(l)
+	l.measure(j.Env.Metrics, j.keeper)
 	if j.lines == nil {
 		j.lines = map[string]*line{}
 		j.Env.Work(j.work)
@@ -68,24 +68,6 @@ func (j *Jobs) Defer(ep *sluice.Endpoint, plan sluice.JobPlan) (sluice.Policy, e
 
 // Defers tells whether an endpoint's exchanges become jobs.
 func (j *Jobs) Defers() bool { return len(j.lines) > 0 }
-
-func (j *Jobs) measure(l *line) {
-	label := sluice.Label{Name: "endpoint", Value: l.ep.Name}
-	m := j.Env.Metrics
-	l.waits = m.Histogram("sluice_job_wait_seconds", "Time from when a job was due to its attempt", label)
-	l.runs = m.Histogram("sluice_job_run_seconds", "Time of attempts at jobs", label)
-	l.ends = map[State]sluice.Counter{}
-	for _, s := range States() {
-		outcome := string(s)
-		switch s {
-		case Running:
-			continue
-		case Ready:
-			outcome = "retry"
-		}
-		l.ends[s] = m.Counter("sluice_job_attempts_total", "Total attempts at jobs by how they ended", label, sluice.Label{Name: "outcome", Value: outcome})
-	}
-}
 
 // work carries out the jobs of the node's endpoints.
 func (j *Jobs) work(take, keep context.Context) {

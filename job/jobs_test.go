@@ -320,7 +320,7 @@ func TestGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	work := func(r job.Record, run func(context.Context, job.Claimed) job.Ended, until <-chan struct{}) {
-		k := job.NewKeeper(r, quiet{}, sluicetest.Log(t))
+		k := job.NewKeeper(r, quiet{}, &sluice.Env{Log: sluicetest.Log(t), Metrics: sluice.NoMetrics{}, Now: time.Now})
 		w := &job.Worker{Keeper: k, AtOnce: 2, Times: job.Times{Poll: time.Millisecond}, Log: sluicetest.Log(t),
 			Run: map[string]func(context.Context, job.Claimed) job.Ended{"e": run}}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -2,9 +2,10 @@ package job
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/sluiceapi/sluice"
 )
 
 // Keeper is what the nodes of a process have in common of jobs: the record and the bell, and what gathers calls of them. Its
@@ -13,24 +14,28 @@ type Keeper struct {
 	Record Record
 	Bell   Bell
 
-	log      *slog.Logger
+	env      *sluice.Env
+	levels   levels
+	tally    tally
 	accepts  *gatherer[New, Accepted]
 	finishes *gatherer[Finished, bool]
 	hints    chan Hint
 	stop     context.CancelFunc
 	ringing  sync.WaitGroup
 
-	mu      sync.Mutex // guards waiting
+	mu      sync.Mutex // guards what follows
 	waiting map[string][]chan struct{}
+	ends    map[string]*func() // for the jobs that are worked on here: ends the attempt, for somebody wants that
 }
 
 // hintQueue bounds the hints that wait to be published; what does not fit is rung for by a sweep.
 const hintQueue = 4096
 
-// NewKeeper keeps jobs in a record and rings a bell for them. Close closes both.
-func NewKeeper(record Record, bell Bell, log *slog.Logger) *Keeper {
-	k := &Keeper{Record: record, Bell: bell, log: log, accepts: newGatherer(record.Accept), finishes: newGatherer(record.Finish),
+// NewKeeper keeps jobs in a record and rings a bell for them. Close closes both. It logs and measures by env.
+func NewKeeper(record Record, bell Bell, env *sluice.Env) *Keeper {
+	k := &Keeper{Record: record, Bell: bell, env: env, tally: newTally(env.Metrics), ends: map[string]*func(){}, accepts: newGatherer(record.Accept), finishes: newGatherer(record.Finish),
 		hints: make(chan Hint, hintQueue), waiting: map[string][]chan struct{}{}}
+	k.levels.record = record
 	ctx, stop := context.WithCancel(context.Background())
 	k.stop = stop
 	k.ringing.Go(func() { k.publish(ctx) })
@@ -46,7 +51,7 @@ func (k *Keeper) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := k.Bell.Close(ctx); err != nil {
-		k.log.Warn("the bell of jobs is not closed as it should be", "error", err)
+		k.env.Log.Warn("the bell of jobs is not closed as it should be", "error", err)
 	}
 	return k.Record.Close()
 }
@@ -74,6 +79,7 @@ func (k *Keeper) Ring(h Hint) {
 	select {
 	case k.hints <- h:
 	default: // the sweep rings for it
+		k.tally.unpublished.Add(1)
 	}
 }
 
@@ -91,8 +97,12 @@ func (k *Keeper) publish(ctx context.Context) {
 			hints = append(hints, <-k.hints)
 		}
 		limited, cancel := context.WithTimeout(ctx, gatherTime)
-		if err := k.Bell.Publish(limited, hints); err != nil && ctx.Err() == nil {
-			k.log.Debug("hints are lost, so a sweep rings again", "hints", len(hints), "error", err)
+		err := k.Bell.Publish(limited, hints)
+		if err == nil {
+			k.tally.published.Add(float64(len(hints)))
+		} else if ctx.Err() == nil {
+			k.tally.unpublished.Add(float64(len(hints)))
+			k.env.Log.Debug("hints are lost, so a sweep rings again", "hints", len(hints), "error", err)
 		}
 		cancel()
 	}
@@ -158,5 +168,29 @@ func (k *Keeper) changed(id string) {
 		case c <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// attend has end called when the attempt at a job that begins now is to end because somebody wants it to, and is told of that
+// here.
+func (k *Keeper) attend(id string, end func()) (leave func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ends[id] = &end
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.ends[id] == &end {
+			delete(k.ends, id)
+		}
+	}
+}
+
+// end ends the attempt at a job, if it is made by this process; another learns of it with its next heartbeat.
+func (k *Keeper) end(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if end := k.ends[id]; end != nil {
+		(*end)()
 	}
 }

@@ -145,8 +145,12 @@ func (w *Worker) ring(take, keep context.Context, h Hint) bool {
 	c, err := w.claims.call(context.Background(), h.Job)
 	if err != nil || c == nil {
 		w.free()
+		if err == nil {
+			w.Keeper.tally.late.Add(1)
+		}
 		return err == nil
 	}
+	w.Keeper.tally.claimed.Add(1)
 	w.begin(keep, *c, asked)
 	return true
 }
@@ -242,9 +246,11 @@ func (w *Worker) begin(keep context.Context, c Claimed, asked time.Time) {
 	w.mu.Unlock()
 	w.running.Go(func() {
 		defer w.free()
+		leave := w.Keeper.attend(c.Job.ID, func() { end(errCancelled) })
 		stop := context.AfterFunc(keep, func() { end(errGivenBack) })
 		ended := w.Run[c.Job.Endpoint](ctx, c)
 		stop()
+		leave()
 		w.finish(ctx, c, a, ended)
 		w.mu.Lock()
 		delete(w.held, c.Held())
@@ -258,7 +264,7 @@ func (w *Worker) finish(ctx context.Context, c Claimed, a *attempt, e Ended) {
 	f := Finished{Held: c.Held(), To: e.To, After: e.After, Reason: e.Reason, Result: e.Result}
 	switch cause := context.Cause(ctx); {
 	case cause == errLost:
-		w.Log.Warn("a lease was lost, so what came of the attempt is dropped", "job", c.Job.ID, "endpoint", c.Job.Endpoint, "claim", c.Job.Claims)
+		w.dropped(c)
 		return
 	case cause == errCancelled && e.To != Succeeded:
 		f = Finished{Held: c.Held(), To: Cancelled}
@@ -270,7 +276,7 @@ func (w *Worker) finish(ctx context.Context, c Claimed, a *attempt, e Ended) {
 		held, err := w.Keeper.Finish(context.Background(), f)
 		if err == nil {
 			if !held {
-				w.Log.Warn("a lease was lost, so what came of the attempt is dropped", "job", c.Job.ID, "endpoint", c.Job.Endpoint, "claim", c.Job.Claims)
+				w.dropped(c)
 			} else if f.To == Ready && f.After == 0 {
 				w.Keeper.Ring(Hint{Job: c.Job.ID, Endpoint: c.Job.Endpoint, Trace: c.Job.Trace})
 			}
@@ -285,6 +291,11 @@ func (w *Worker) finish(ctx context.Context, c Claimed, a *attempt, e Ended) {
 		}
 		time.Sleep(wait)
 	}
+}
+
+func (w *Worker) dropped(c Claimed) {
+	w.Keeper.tally.lost.Add(1)
+	w.Log.Warn("a lease was lost, so what came of the attempt is dropped", "job", c.Job.ID, "endpoint", c.Job.Endpoint, "claim", c.Job.Claims)
 }
 
 // heartbeat extends the leases of all jobs that are worked on, and ends those that are lost or cancelled.
@@ -351,6 +362,7 @@ func (w *Worker) sweep(ctx context.Context) {
 		w.Keeper.Ring(h)
 	}
 	if swept.Lost > 0 {
+		w.Keeper.tally.expired.Add(float64(swept.Lost))
 		w.Log.Warn("leases ran out", "jobs", swept.Lost, "dead", swept.Dead)
 	}
 }

@@ -32,6 +32,7 @@ func claims() []claim {
 		{"freshness", "no node serves an old answer later than 100 ms after a write, and its writer never; a cold key costs one query", freshness},
 		{"scatter", "500 generated queries over 3 shards have the answers of one database", scatter},
 		{"failover", "replicas and primaries are killed and frozen: no read fails, and writes go on within 5 s, none lost and none made twice", failover},
+		{"grpc", "the conformance suite of Connect and the interop cases of grpc-go pass through a node, and 60 cases of transcoding", proveGRPC},
 		{"sessions", "50,000 writes are read at once on another node, while replicas lag and the primary is replaced: no read is stale, no write lost", sessions},
 	}
 }

@@ -48,6 +48,12 @@ func builtIn(path string) (protoreflect.FileDescriptor, bool) {
 // isStandard tells a path of which there is only the file that is built in.
 func isStandard(path string) bool { return strings.HasPrefix(path, "google/protobuf/") }
 
+// BuiltIn tells whether a file of that path needs not be given to NewSchema.
+func BuiltIn(path string) bool {
+	_, found := builtIn(path)
+	return found
+}
+
 // builtInProto is builtIn in its other form.
 func builtInProto(path string) (*descriptorpb.FileDescriptorProto, bool) {
 	found, ok := builtIn(path)

@@ -28,6 +28,12 @@ func AppendFrame(dst, message []byte) []byte {
 	return append(dst, message...)
 }
 
+// SetPrefix writes the prefix of the message that stands behind the room for it.
+func SetPrefix(frame []byte) {
+	frame[0] = 0
+	binary.BigEndian.PutUint32(frame[1:], uint32(len(frame)-PrefixSize))
+}
+
 // AppendGzip appends a message with its prefix, compressed.
 func AppendGzip(dst, message []byte) []byte {
 	start := len(dst)
@@ -103,6 +109,19 @@ func (r *Reader) Next() ([]byte, error) {
 	return nil, sluice.Errorf(sluice.NotSupported, nil, "messages are not read in the encoding %q; want gzip", r.encoding)
 }
 
+// End is nil where no message follows. What Next gave last is borrowed still.
+func (r *Reader) End() error {
+	var next [1]byte
+	switch _, err := io.ReadFull(r.from, next[:]); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return errOne
+	default:
+		return err
+	}
+}
+
 var errOne = &sluice.Error{Code: sluice.BadRequest, Message: "want one message"}
 
 // One is the message of a call that brings exactly one, out of its whole body. What is none, or more, is a BadRequest.
@@ -115,7 +134,7 @@ func One(body []byte, encoding string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := NewReader(frames.from, encoding, limit).Next(); err != io.EOF {
+	if frames.End() != nil {
 		return nil, errOne
 	}
 	return message, nil

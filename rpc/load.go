@@ -72,6 +72,15 @@ func loadSet(file string) ([]*descriptorpb.FileDescriptorProto, error) {
 	return ParseSet(wire)
 }
 
+// ParseFile reads one file of a descriptor set.
+func ParseFile(wire []byte) (*descriptorpb.FileDescriptorProto, error) {
+	f := &descriptorpb.FileDescriptorProto{}
+	if err := (proto.UnmarshalOptions{RecursionLimit: maxNesting}).Unmarshal(wire, f); err != nil {
+		return nil, fmt.Errorf("it is no file of descriptors: %s", plain(err))
+	}
+	return f, nil
+}
+
 // ParseSet reads a descriptor set.
 func ParseSet(wire []byte) ([]*descriptorpb.FileDescriptorProto, error) {
 	set := &descriptorpb.FileDescriptorSet{}

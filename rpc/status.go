@@ -97,7 +97,17 @@ func SetError(x *sluice.Exchange, e *sluice.Error) {
 	if message == "" {
 		message = e.Code.Title()
 	}
+	if plainly(x, code) {
+		SetStatus(&x.Response.Trailer, code, message, nil)
+		return
+	}
 	SetStatus(&x.Response.Trailer, code, message, details(x, e, code, message))
+}
+
+// plainly tells the errors that clients of gRPC make out by themselves: there is no such method, and the time is over that
+// they have given. They have no details, whoever is first to tell.
+func plainly(x *sluice.Exchange, code codes.Code) bool {
+	return code == codes.Unimplemented && x.Endpoint == nil || code == codes.DeadlineExceeded && x.Request.Header.Has("Grpc-Timeout")
 }
 
 // errorDomain says whose names the reasons of ErrorInfo are.

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"io"
+	"time"
 
 	"github.com/sluiceapi/sluice"
 )
@@ -51,7 +52,11 @@ type stream struct {
 	// left is what is left to be read of frame.
 	left, frame []byte
 	done        bool
+	told        *sluice.Error
 }
+
+// Told makes it a sluice.Telling.
+func (s *stream) Told() *sluice.Error { return s.told }
 
 // Read reads frames.
 func (s *stream) Read(p []byte) (int, error) {
@@ -66,7 +71,9 @@ func (s *stream) Read(p []byte) (int, error) {
 			SetOK(&s.x.Response.Trailer)
 		case err != nil:
 			s.done = true
-			SetError(s.x, sluice.ErrorOf(err))
+			s.told = sluice.ErrorOf(err)
+			SetError(s.x, s.told)
+			s.x.Deadline = time.Time{} // the trailer goes out also when that is what has passed
 		default:
 			s.frame = AppendMessage(s.frame[:0], message, s.from.Gzip)
 			s.left = s.frame

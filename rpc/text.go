@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/sluiceapi/sluice"
@@ -43,20 +45,55 @@ func (m *Message) SetText(f *Field, text []byte) error {
 	return err
 }
 
-// setJSON sets a map from the JSON of it.
+// setJSON sets a field from the JSON of it: one value is replaced, lists and maps grow, and null is nothing.
 func (m *Message) setJSON(in protoreflect.Message, d protoreflect.FieldDescriptor, text []byte) error {
 	read := in.New()
 	object := append(append(sluice.AppendJSONString([]byte{'{'}, []byte(d.JSONName())), ':'), text...)
 	o := protojson.UnmarshalOptions{Resolver: m.typ.types, RecursionLimit: maxDepth}
 	if err := o.Unmarshal(append(object, '}'), read.Interface()); err != nil {
-		return errors.New("want a JSON object")
+		if d.IsMap() {
+			return errors.New("want a JSON object")
+		}
+		return fmt.Errorf("want the JSON of a %s", (&Field{path: []protoreflect.FieldDescriptor{d}}).Declared())
 	}
-	to := in.Mutable(d).Map()
-	read.Get(d).Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
-		to.Set(k, v)
-		return true
-	})
+	if !read.Has(d) {
+		return nil
+	}
+	if d.Message() != nil && !d.IsList() && !d.IsMap() {
+		in.Clear(d)
+	}
+	proto.Merge(in.Interface(), read.Interface())
 	return nil
+}
+
+// SetJSON sets a field from JSON, as SetText does where the JSON is one value and the field holds one that text can tell:
+// 7 and "7" are the same for a number and for a string. A list grows by the values of an array, or by one value; null is
+// nothing.
+func (m *Message) SetJSON(f *Field, text []byte) error {
+	if string(text) == "null" && f.last().Enum() == nil {
+		return nil
+	}
+	in, last := protoreflect.Message(m.message), len(f.path)-1
+	for _, d := range f.path[:last] {
+		in = in.Mutable(d).Message()
+	}
+	one := len(text) > 0 && text[0] != '[' && text[0] != '{'
+	if d := f.path[last]; !one || !f.Single() && !d.IsList() || isAnyJSON(d) {
+		return m.setJSON(in, d, text)
+	}
+	plain := text
+	if text[0] == '"' {
+		var s string
+		if err := json.Unmarshal(text, &s); err != nil {
+			return errors.New("want JSON")
+		}
+		plain = []byte(s)
+	}
+	err := m.SetText(f, plain)
+	if err != nil && m.setJSON(in, f.path[last], text) == nil { // 1e3 is an integer in JSON
+		return nil
+	}
+	return err
 }
 
 // parse reads one value; fresh makes an empty one of the field.

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/sluiceapi/sluice"
 )
 
 // ParseTimeout reads Grpc-Timeout (gRPC over HTTP/2, Timeout): at most eight digits and a unit. What is longer than a
@@ -30,6 +32,25 @@ func ParseTimeout(text []byte) (time.Duration, bool) {
 	}
 	return 0, false
 }
+
+// Bound has an exchange be over when the client of its call wants that. A timeout that is none is a BadRequest.
+func Bound(x *sluice.Exchange) error {
+	text := x.Request.Header.Value("Grpc-Timeout")
+	if text == nil {
+		return nil
+	}
+	d, ok := ParseTimeout(text)
+	if !ok {
+		return sluice.Errorf(sluice.BadRequest, nil, "%q is no timeout of gRPC", text)
+	}
+	if until := x.Start.Add(min(d, maxTimeout)); x.Deadline.IsZero() || until.Before(x.Deadline) {
+		x.Deadline = until
+	}
+	return nil
+}
+
+// maxTimeout is the longest timeout that makes a time: longer ones are for ever.
+const maxTimeout = 100 * 365 * 24 * time.Hour
 
 var timeoutUnits = [...]struct {
 	letter byte

@@ -181,6 +181,9 @@ func (t *Type) Fields() []*Field {
 
 func (f *Field) last() protoreflect.FieldDescriptor { return f.path[len(f.path)-1] }
 
+// JSONName is the name that JSON has for the last part of the field, in lowerCamelCase.
+func (f *Field) JSONName() string { return f.last().JSONName() }
+
 // List tells whether the field holds several values.
 func (f *Field) List() bool { return f.last().IsList() }
 

@@ -41,6 +41,9 @@ type call struct {
 	headed, out bool
 	// armed is set while a write has a deadline.
 	armed bool
+	// deadline is the one that the exchange begins with, and silence how long a write may wait once that is lifted.
+	deadline time.Time
+	silence  time.Duration
 	// chunked is set for an answer whose end net/http writes only after ServeHTTP.
 	chunked bool
 	sent    int64
@@ -62,6 +65,16 @@ func (c *call) begin(w writer, r *http.Request) {
 	if t := c.engine.limits.RequestTimeout; t > 0 {
 		c.x.Deadline = c.x.Start.Add(t)
 	}
+	c.deadline = c.x.Deadline
+}
+
+// Prolong makes it a sluice.Lasting.
+func (c *call) Prolong(silence time.Duration) time.Time {
+	c.silence = silence
+	if c.body != nil {
+		c.body.limit, c.body.idle = 0, 0
+	}
+	return c.deadline
 }
 
 // finish lets go of the request, so that the call can be used for another.
@@ -236,6 +249,11 @@ func (c *call) respond(err error) (o sluice.Outcome, whole bool) {
 	}
 	if sendErr != nil {
 		return c.outcome(sendErr), false
+	}
+	if t, tells := x.Response.Body.Stream.(sluice.Telling); tells && err == nil {
+		if e := t.Told(); e != nil {
+			err = e
+		}
 	}
 	o = c.outcome(err)
 	if e, told := err.(*sluice.Error); told {

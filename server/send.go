@@ -184,7 +184,11 @@ func (c *call) armWrite() {
 	if c.x.Response.Body.Stream != nil {
 		until = c.x.Deadline
 	}
-	if t := c.engine.limits.BodyTimeout; t > 0 {
+	t := c.engine.limits.BodyTimeout
+	if c.silence > 0 {
+		t = c.silence
+	}
+	if t > 0 {
 		if next := c.engine.after(t); until.IsZero() || next.Before(until) {
 			until = next
 		}

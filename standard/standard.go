@@ -5,6 +5,7 @@ import (
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/backend/compose"
 	"github.com/sluiceapi/sluice/backend/function"
+	"github.com/sluiceapi/sluice/backend/grpc"
 	"github.com/sluiceapi/sluice/backend/http"
 	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
@@ -45,6 +46,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 
 		compose.Kind,
 		function.Kind(functions...),
+		grpc.Kind,
 		http.Kind,
 		sql.Kind,
 		static.Kind,

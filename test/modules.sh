@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Checks and tests the modules beside the main one, which keep what only tests and deployment need out of its go.mod.
+# The argument is the path of staticcheck.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+for mod in deploy/*/go.mod test/*/go.mod; do
+  dir=${mod%/go.mod}
+  echo "module $dir" >&2
+  (cd "$dir" && go vet ./... && "$1" ./... && go test -timeout 10m ./...)
+done
