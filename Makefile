@@ -97,6 +97,10 @@ prove-scatter: ## 500 generated queries over 3 shards have the answers of one da
 prove-failover: ## Replicas and primaries are killed and frozen: no read fails, no write is lost or made twice
 	go run ./prove failover
 
+.PHONY: prove-upstreams
+prove-upstreams: ## Of three hosts one killed, one slow, one failing: no idempotent request fails, no other is sent twice
+	go run ./prove upstreams
+
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
 	go run ./bench proxy

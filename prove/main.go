@@ -34,6 +34,7 @@ func claims() []claim {
 		{"failover", "replicas and primaries are killed and frozen: no read fails, and writes go on within 5 s, none lost and none made twice", failover},
 		{"grpc", "the conformance suite of Connect and the interop cases of grpc-go pass through a node, and 60 cases of transcoding", proveGRPC},
 		{"sessions", "50,000 writes are read at once on another node, while replicas lag and the primary is replaced: no read is stale, no write lost", sessions},
+		{"upstreams", "of three hosts one is killed, one slow and one failing: no idempotent request fails once that is known, and no other is sent twice", upstreams},
 	}
 }
 
