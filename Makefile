@@ -30,7 +30,8 @@ $(BIN)/staticcheck: tools/go.mod tools/go.sum
 .PHONY: needs
 needs:
 	@test/needs.sh gcc:gcc:-race libc6-dev:/usr/include/stdlib.h:-race nginx-light:nginx:backend/http \
-		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis'
+		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis' \
+		rabbitmq-server:rabbitmq-server:'those that need RabbitMQ'
 
 .PHONY: servers
 servers:
@@ -100,6 +101,13 @@ prove-failover: ## Replicas and primaries are killed and frozen: no read fails, 
 .PHONY: prove-upstreams
 prove-upstreams: ## Of three hosts one killed, one slow, one failing: no idempotent request fails, no other is sent twice
 	go run ./prove upstreams
+	go run ./prove upstreams -without-retry -span 10s
+
+.PHONY: prove-jobs
+prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied; without the fence, that shows
+	go run ./prove jobs
+	go run ./prove jobs -postgres
+	go run ./prove jobs -unfenced -jobs 3000 -span 12s
 
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
@@ -120,6 +128,10 @@ test-modules: needs $(BIN)/staticcheck ## The tests of what has a module of its 
 .PHONY: image
 image: ## Make the container image in bin/image, without Docker
 	cd deploy/image && go run . -source ../.. -out ../../bin/image
+
+.PHONY: bench-jobs
+bench-jobs: ## Jobs accepted and done per second with durable commits, beside River
+	go run ./bench jobs
 
 .PHONY: clean
 clean: ## Remove what the other targets made

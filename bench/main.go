@@ -28,6 +28,7 @@ func subcommands() []subcommand {
 		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy and net/http", proxy},
 		{"sqlite", "a row from SQLite as JSON, beside a server written by hand", sqlite},
 		{"postgres", "rows from PostgreSQL as JSON, beside pgbench and a server written by hand", postgres},
+		{"jobs", "jobs accepted and done per second with durable commits, beside River", jobs},
 		{name: serveProxy, run: runReverseProxy},
 		{name: serveProducts, run: runProducts},
 		{name: serveStored, run: runStored},

@@ -37,6 +37,9 @@ type Options struct {
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
 	// OpenRecord opens the record of jobs; nil where none can be kept.
 	OpenRecord func(*sluice.Env, *config.Jobs) (job.Record, error)
+	// OpenBell opens what wakes workers, or only checks the config where Env.Dry is set; nil wakes within the process, whatever
+	// the config says.
+	OpenBell func(*sluice.Env, *config.Bell) (job.Bell, error)
 	// ObserveWork wraps what serves an exchange that no client waits for; nil wraps nothing.
 	ObserveWork func(next sluice.Handler) sluice.Handler
 	// Hold is sluice.Env.Hold; it may be nil.
@@ -122,6 +125,8 @@ type maker struct {
 	jobs         *job.Jobs
 	// works is what blocks have the node do beside serving.
 	works []func(take, keep context.Context)
+	// taken are the endpoints that the messages of queues go to, by backend and queue.
+	taken map[[2]string]string
 	// nameless holds the endpoints with a route that could not be read, so that its names are not known.
 	nameless map[*sluice.Endpoint]bool
 	// schema is what protos declares; nil where it declares nothing, or cannot be read, of which protosBroken tells.

@@ -20,7 +20,9 @@ type endpointPlan struct {
 	// calls are the routes that take calls of one gRPC method; passes is where those stand that take all of a service.
 	calls  []*callPlan
 	passes []string
-	chain  []*policyPlan
+	// consumes are the routes that take messages.
+	consumes []*consumePlan
+	chain    []*policyPlan
 	// opened are the policies of the chain, each nil until it is open.
 	opened  []sluice.Policy
 	kind    *sluice.Kind
@@ -43,6 +45,7 @@ func (m *maker) planEndpoint(name string, c config.Endpoint) *endpointPlan {
 	m.planUse(p)
 	m.planChain(p)
 	m.checkPasses(p)
+	m.checkConsumes(p)
 	m.checkNames(p)
 	return p
 }
@@ -54,6 +57,10 @@ func (m *maker) planRoutes(p *endpointPlan) {
 	}
 	for _, text := range written {
 		at := routePath(m.file, p.ep.Name, text)
+		if isConsume(text) {
+			m.planConsume(p, text, at)
+			continue
+		}
 		route, err := router.ParseRoute(text)
 		if err != nil {
 			m.doc.Fault(at, err)
@@ -66,7 +73,7 @@ func (m *maker) planRoutes(p *endpointPlan) {
 			m.planCall(p, route, at)
 		}
 	}
-	p.broken = p.broken || len(p.routes) == 0
+	p.broken = p.broken || len(p.routes)+len(p.consumes) == 0
 }
 
 // names are the names that an endpoint's routes bring in their paths, in order, with how many bring each. Where all are
@@ -117,6 +124,9 @@ func (p *endpointPlan) names() names {
 // planInputs collects what the endpoint's references can name: declared inputs, then the other names of the routes.
 func (m *maker) planInputs(p *endpointPlan) {
 	names := p.names()
+	if len(p.routes) == 0 {
+		p.addFields(&names)
+	}
 	for _, in := range p.config.Input.Values {
 		p.ep.Inputs = append(p.ep.Inputs, m.planInput(p, in, names))
 	}
@@ -244,6 +254,9 @@ func (m *maker) openEndpoints(node *Node) []router.Entry {
 				entry.Handler, entry.Preflight = m.openCall(p, route, handler), nil
 			}
 			entries = append(entries, entry)
+		}
+		for _, c := range p.consumes {
+			m.openConsume(node, p, c, handler)
 		}
 	}
 	return entries

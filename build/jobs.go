@@ -16,22 +16,26 @@ import (
 type keeper struct {
 	holders
 	config config.Jobs
+	bell   config.Bell
 	job    *job.Keeper
 }
 
 // makeJobs makes what has exchanges of the node served later. Nothing is opened before an endpoint asks for it.
 func (m *maker) makeJobs(node *Node) {
 	c := m.file.State.Jobs
-	m.jobs = &job.Jobs{AtOnce: c.Workers, MaxRequest: int64(m.file.Listen.Limits.MaxBuffered), Observe: m.opts.ObserveWork}
+	m.jobs = &job.Jobs{AtOnce: c.Workers, Times: job.Times{Lease: c.Lease}, MaxRequest: int64(m.file.Listen.Limits.MaxBuffered), Observe: m.opts.ObserveWork}
 	m.jobs.Env = m.env("jobs")
 	node.envs = append(node.envs, m.jobs.Env)
 	if m.opts.Dry {
+		if _, err := m.openBell(m.jobs.Env); err != nil {
+			m.doc.Fault("state.bell", err)
+		}
 		return
 	}
 	m.jobs.Open = func() (*job.Keeper, error) {
-		k, err := m.openKeeper()
+		k, at, err := m.openKeeper()
 		if err != nil {
-			m.doc.Fault("state.jobs", err)
+			m.doc.Fault(at, err)
 			return nil, errors.New("jobs cannot be kept")
 		}
 		node.keeper = k
@@ -39,29 +43,44 @@ func (m *maker) makeJobs(node *Node) {
 	}
 }
 
-// openKeeper opens the record of jobs, or takes over the one that is open already.
-func (m *maker) openKeeper() (*keeper, error) {
+// openKeeper opens the record of jobs and the bell, or takes over those that are open already. at is where an error stands.
+func (m *maker) openKeeper() (k *keeper, at string, err error) {
 	c := m.file.State.Jobs
-	if p := m.previous; p != nil && p.keeper != nil && reflect.DeepEqual(p.keeper.config, c) {
+	if p := m.previous; p != nil && p.keeper != nil && reflect.DeepEqual(p.keeper.config, c) && p.keeper.bell == m.file.State.Bell {
 		p.keeper.hold()
-		return p.keeper, nil
+		return p.keeper, "", nil
 	}
 	if m.opts.OpenRecord == nil {
-		return nil, errors.New("there is nothing here that keeps jobs")
+		return nil, "state.jobs", errors.New("there is nothing here that keeps jobs")
 	}
 	env := m.env("jobs")
 	record, err := m.opts.OpenRecord(env, &c)
 	if err != nil {
 		env.Close()
-		return nil, err
+		return nil, "state.jobs", err
 	}
-	k := &keeper{holders: newHolders(env), config: c, job: job.NewKeeper(record, memory.New(), env)}
+	bell, err := m.openBell(env)
+	if err != nil {
+		record.Close()
+		env.Close()
+		return nil, "state.bell", err
+	}
+	k = &keeper{holders: newHolders(env), config: c, bell: m.file.State.Bell, job: job.NewKeeper(record, bell, env)}
 	env.Cleanup(func() {
 		if err := k.job.Close(); err != nil {
 			env.Log.Warn("the record of jobs is not closed as it should be", "error", err)
 		}
 	})
-	return k, nil
+	return k, "", nil
+}
+
+// openBell opens what wakes workers.
+func (m *maker) openBell(env *sluice.Env) (job.Bell, error) {
+	c := m.file.State.Bell
+	if c.URL == "" || m.opts.OpenBell == nil {
+		return memory.New(), nil
+	}
+	return m.opts.OpenBell(env, &c)
 }
 
 // checkDefers refuses a chain that defers more than once, and jobs on one node where there are several.

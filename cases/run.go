@@ -41,6 +41,8 @@ type Options struct {
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
 	// OpenRecord is that of build.Options.
 	OpenRecord func(*sluice.Env, *config.Jobs) (job.Record, error)
+	// OpenBell is that of build.Options.
+	OpenBell func(*sluice.Env, *config.Bell) (job.Bell, error)
 	// Log is what the nodes log to.
 	Log *slog.Logger
 }
@@ -164,7 +166,7 @@ func (r *run) serve(files []string) (string, error) {
 		return sync.OnceFunc(ready.Done)
 	}
 	node, err := build.Make(doc, build.Options{Kinds: r.Kinds, Log: r.Log, Metrics: metrics, Observe: observer.Handler,
-		OpenRedis: r.OpenRedis, OpenRecord: r.OpenRecord, Hold: hold}, nil)
+		OpenRedis: r.OpenRedis, OpenRecord: r.OpenRecord, OpenBell: r.OpenBell, Hold: hold}, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", r.File, err)
 	}

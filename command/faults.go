@@ -16,7 +16,7 @@ func (t *tool) make(doc *config.Document, o build.Options, previous *build.Node)
 	if doc.Complete() {
 		findFaults(doc)
 	}
-	o.Kinds, o.OpenRedis, o.OpenRecord = t.kinds, openRedis, openRecord
+	o.Kinds, o.OpenRedis, o.OpenRecord, o.OpenBell = t.kinds, openRedis, openRecord, openBell
 	return build.Make(doc, o, previous)
 }
 

@@ -2,11 +2,15 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/broker"
+	"github.com/sluiceapi/sluice/broker/scheme"
 	"github.com/sluiceapi/sluice/config"
 	"github.com/sluiceapi/sluice/job"
+	"github.com/sluiceapi/sluice/job/bell"
 	"github.com/sluiceapi/sluice/job/postgres"
 	"github.com/sluiceapi/sluice/job/sqlite"
 	"github.com/sluiceapi/sluice/state/redis"
@@ -30,4 +34,30 @@ func openRecord(env *sluice.Env, c *config.Jobs) (job.Record, error) {
 		return nil, fmt.Errorf("opening the record of jobs: %w", err)
 	}
 	return r, nil
+}
+
+// openBell opens what wakes workers. It connects to nothing before it is rung or heard.
+func openBell(env *sluice.Env, c *config.Bell) (job.Bell, error) {
+	a, err := broker.ParseAddress(string(c.URL))
+	if err == nil && a.Scheme == "memory" {
+		err = errors.New("a bell in memory wakes only the process that rings it, as one does without any address; want the address of a broker, or none")
+	}
+	if err != nil {
+		return nil, sluice.At("url", err)
+	}
+	opened, err := scheme.Open(a, broker.Options{Create: true})
+	if err != nil {
+		return nil, sluice.At("url", err)
+	}
+	if env.Dry {
+		return nil, opened.Close(context.Background())
+	}
+	b := bell.New(opened, c.Queue, env.Log)
+	env.Metrics.Gauge("sluice_job_bell_up", "Whether the process hears of jobs through the broker", func() float64 {
+		if b.Heard() {
+			return 1
+		}
+		return 0
+	})
+	return b, nil
 }

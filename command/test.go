@@ -111,7 +111,7 @@ func caseFiles(args []string) ([]string, error) {
 
 func (t *tool) runCases(cmd *cobra.Command, files []string, o cases.Options) error {
 	o.Kinds, o.Lookup, o.Server = t.kinds, t.lookup, serverConfig
-	o.OpenRedis, o.OpenRecord = openRedis, openRecord
+	o.OpenRedis, o.OpenRecord, o.OpenBell = openRedis, openRecord, openBell
 	bad := 0
 	for _, file := range files {
 		began := time.Now()

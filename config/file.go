@@ -140,6 +140,9 @@ type State struct {
 	Redis Redis `yaml:"redis"`
 	// Where jobs are kept, which the policy async makes.
 	Jobs Jobs `yaml:"jobs"`
+	// What wakes the workers of all processes when there is a job. Empty or left out, a process wakes its own, and those of
+	// others find a job when they next ask the record, which they do once a second in any case.
+	Bell Bell `yaml:"bell"`
 	// Keys that sign cursors and tokens: the first signs, all verify. Empty ones are dropped; with none left a
 	// random one is made at start, which only one node can do.
 	Keys []sluice.Secret `yaml:"keys"`
@@ -155,6 +158,20 @@ type Jobs struct {
 	URL RecordURL `yaml:"url,short" default:"sqlite:jobs.db"`
 	// How many jobs a process works on at once.
 	Workers int `yaml:"workers" default:"16" min:"1" max:"10000"`
+	// How long a job stays with a process that says nothing any more; a process extends it each third of that time. Shorter,
+	// a job is tried again sooner after a crash; longer, a database may be away for longer before attempts are broken off.
+	Lease time.Duration `yaml:"lease" default:"30s" min:"3s" max:"10m"`
+}
+
+// Bell names a message broker, and a queue of it. The record of jobs alone says what there is to do: a broker that is away,
+// or has lost what it kept, costs time and no job.
+type Bell struct {
+	// The address: amqp://host:5672 for RabbitMQ, with user, password and virtual host where they are needed
+	// (amqp://user:password@host:5672/vhost; in them, % and letters such as # ? / and @ are written %25, %23, %3F, %2F and
+	// %40), and amqps:// for TLS. Several hosts with commas between them are those of a cluster.
+	URL sluice.Secret `yaml:"url,short"`
+	// The queue. It is made where it is not there. Each system on one broker needs one of its own.
+	Queue string `yaml:"queue" default:"sluice-jobs"`
 }
 
 // Redis names a Redis, and says how long it may take.
@@ -241,6 +258,12 @@ type Endpoint struct {
 	// The answer's JSON becomes the message of the answer; what of it the message has no field for is left out, and
 	// an array fills its one repeated field. grpc user.v1.UserService/* passes all calls of a service to a backend that takes them as they come; of
 	// the stock kinds none does yet.
+	//
+	// consume events orders takes the messages of the queue orders, of the entry events under backends. Each becomes a
+	// request, on a process with the role worker: its body is the message's, and the top-level fields of that, as JSON, are
+	// inputs by their names. Where the endpoint has a route of HTTP, fields stand in its path and, for inputs in: query, in
+	// the query; else an input without `in` is such a field. The policies of every_request do not stand around it, and
+	// nobody asks for it, so the endpoint has no policy that finds out who asks.
 	Route string `yaml:"route"`
 	// Several routes, instead of one. Each must bring every name that the endpoint's references use.
 	Routes []string `yaml:"routes"`
@@ -253,10 +276,44 @@ type Endpoint struct {
 	// How integers of 64 bits are written in JSON: number or string. Answers of a grpc backend are proto3 JSON, where they are
 	// strings in any case.
 	Int64 string `yaml:"int64" default:"number" enum:"number,string"`
+	// How the messages are served that come by routes such as consume events orders.
+	Consume *Consume `yaml:"consume"`
 	// The answer, where it is not the backend's own.
 	Respond *Respond `yaml:"respond"`
 	// The backend that answers: one block, named by its kind.
 	Kinds []Block `yaml:",kind"`
+}
+
+// Consume says how messages are served. A message is acknowledged once it is answered with a status below 400. One that is
+// answered with 408, 425, 429, or 500 and above but 501 and 505, is tried again; it is held meanwhile, and waits among those
+// that are served at once. Other answers, which no retry mends, and the last of its attempts put it into the queue for dead
+// messages, with the fields dead-reason, dead-queue and dead-attempts, and then it is acknowledged. So what a message does may
+// be done more than once: its request carries the fields Idempotency-Key, with the message's id where it has one, and
+// Message-Attempt. What a process held that was lost is given to another, and its attempts start anew there; one that was
+// given out 20 times is dead, where the broker counts that.
+type Consume struct {
+	// How often a message is tried at most.
+	Attempts int `yaml:"attempts" default:"5" min:"1" max:"1000"`
+	// The time before the next attempt: random between zero and base, which doubles with each attempt, but never sooner than
+	// the backend's Retry-After says, up to cap.
+	Backoff Backoff `yaml:"backoff"`
+	// The longest time of one attempt.
+	Timeout time.Duration `yaml:"timeout" default:"30s" min:"1ms" max:"20m"`
+	// How many messages of a queue a process serves at once.
+	AtOnce int `yaml:"at_once" default:"16" min:"1" max:"1000"`
+	// The queue for messages that are given up; left out, that of the route with .dead at its end. It is made where queues
+	// are.
+	Dead string `yaml:"dead"`
+	// Fields of the message's header that its request gets, beside those that the endpoint refers to, and the trace context.
+	Headers []string `yaml:"headers,one"`
+}
+
+// Backoff is the time before the next attempt.
+type Backoff struct {
+	// The most before the second attempt.
+	Base time.Duration `yaml:"base" default:"1s" min:"0s"`
+	// The most before any attempt.
+	Cap time.Duration `yaml:"cap" default:"1m" min:"0s"`
 }
 
 // Inputs is what a request brings: values by name, and a JSON Schema for the body.

@@ -26,8 +26,8 @@ type node struct {
 }
 
 // start runs a config and waits until it is served.
-func (s *stage) start(ctx context.Context, config string) (*node, error) {
-	n := &node{cmd: exec.Command(s.program, "run", config), log: newJournal(), ended: make(chan struct{})}
+func (s *stage) start(ctx context.Context, config string, flags ...string) (*node, error) {
+	n := &node{cmd: exec.Command(s.program, append([]string{"run", config}, flags...)...), log: newJournal(), ended: make(chan struct{})}
 	n.cmd.Dir = s.dir
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	stderr, err := n.cmd.StderrPipe()

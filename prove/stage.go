@@ -31,13 +31,13 @@ func newStage(ctx context.Context) (*stage, error) {
 	return s, nil
 }
 
-func (s *stage) build(ctx context.Context) error {
+func (s *stage) build(ctx context.Context, flags ...string) error {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return fmt.Errorf("asking go for the module's folder: %w", err)
 	}
 	progress("building sluice")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", s.program, "./cmd/sluice")
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", s.program, "./cmd/sluice")...)
 	cmd.Dir = strings.TrimSpace(string(root))
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build ./cmd/sluice: %w\n%s", err, output)

@@ -7,6 +7,7 @@ import (
 	"github.com/sluiceapi/sluice/backend/function"
 	"github.com/sluiceapi/sluice/backend/grpc"
 	"github.com/sluiceapi/sluice/backend/http"
+	"github.com/sluiceapi/sluice/backend/publish"
 	"github.com/sluiceapi/sluice/backend/sql"
 	"github.com/sluiceapi/sluice/backend/static"
 	"github.com/sluiceapi/sluice/policy/async"
@@ -48,6 +49,7 @@ func Kinds(functions ...function.Function) []sluice.Kind {
 		function.Kind(functions...),
 		grpc.Kind,
 		http.Kind,
+		publish.Kind,
 		sql.Kind,
 		static.Kind,
 	}

@@ -163,7 +163,7 @@ func (s *shape) fits(ep *sluice.Endpoint) error {
 			continue
 		}
 		for _, route := range ep.Routes {
-			if strings.HasPrefix(route, "grpc ") {
+			if strings.HasPrefix(route, "grpc ") || strings.HasPrefix(route, "consume ") {
 				continue // a field of its message
 			}
 			if !strings.Contains(route, "{"+f.name+"}") && !strings.Contains(route, "{"+f.name+"...}") {

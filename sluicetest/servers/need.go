@@ -44,6 +44,8 @@ func debian(program string) string {
 		return "nginx-light"
 	case "redis-server":
 		return "redis-server"
+	case "rabbitmq-server", "epmd":
+		return "rabbitmq-server"
 	case "postgres", "initdb", "pg_basebackup":
 		return "postgresql"
 	default:

@@ -26,6 +26,8 @@ type command struct {
 	args    []string
 	account *account
 	dir     string
+	// env holds further variables of its environment, such as "A=b".
+	env []string
 	// log takes what it prints.
 	log string
 	// death is the signal that it gets when this process ends.
@@ -44,6 +46,7 @@ func (c command) exec() *exec.Cmd {
 	cmd := exec.Command(c.program, c.args...)
 	cmd.Dir = c.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC", "HOME=" + c.dir}
+	cmd.Env = append(cmd.Env, c.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: c.death}
 	if c.account != nil {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(c.account.uid), Gid: uint32(c.account.gid)}
@@ -254,5 +257,8 @@ func onFreePort(start func(port int) (*process, error)) (*process, int, error) {
 	}
 }
 
-// taken tells whether a server has ended because its port was taken: how the libraries' errno reads in English.
-func taken(printed string) bool { return strings.Contains(printed, "Address already in use") }
+// taken tells whether a server has ended because its port was taken: how the libraries' errno reads in English, or in
+// Erlang.
+func taken(printed string) bool {
+	return strings.Contains(printed, "Address already in use") || strings.Contains(printed, "eaddrinuse")
+}

@@ -7,7 +7,13 @@ import (
 
 	"github.com/sluiceapi/sluice/job"
 	"github.com/sluiceapi/sluice/job/bell/memory"
+	"github.com/sluiceapi/sluice/sluicetest"
 )
+
+func TestSuite(t *testing.T) {
+	t.Parallel()
+	sluicetest.Bell(t, func(*testing.T) job.Bell { return memory.New() })
+}
 
 // What could not be taken is not rung for again at once, or a record that is away would keep a processor busy.
 func TestNotTaken(t *testing.T) {
