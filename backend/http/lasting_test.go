@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	nethttp "net/http"
 	"strings"
@@ -220,7 +221,10 @@ func TestWebSocketDrains(t *testing.T) {
 // Messages that are on their way are whole or not there at all.
 func TestWebSocketDrainsUnderLoad(t *testing.T) {
 	t.Parallel()
-	message := []byte(strings.Repeat("0123456789", 7777))
+	message := make([]byte, 77770) // which cannot be compressed
+	for random, i := rand.New(rand.NewPCG(1, 2)), 0; i < len(message); i++ {
+		message[i] = byte(random.Uint32())
+	}
 	url, ends := chat(t, func(ctx context.Context, c *websocket.Conn) error {
 		go func() {
 			for c.Write(ctx, websocket.MessageBinary, message) == nil {
