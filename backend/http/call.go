@@ -255,7 +255,7 @@ func (c *call) finish(err error) {
 	if c.span == nil {
 		return
 	}
-	if c.head.status != 101 {
+	if c.head.status != 101 && c.events == nil { // what lasts says nothing of how long an answer takes
 		c.h.duration.Observe(now.Sub(c.start))
 	}
 	if c.span.Recording() {
