@@ -98,6 +98,11 @@ prove-scatter: ## 500 generated queries over 3 shards have the answers of one da
 prove-failover: ## Replicas and primaries are killed and frozen: no read fails, no write is lost or made twice
 	go run ./prove failover
 
+.PHONY: prove-upstreams
+prove-upstreams: ## Of three hosts one killed, one slow, one failing: no idempotent request fails, no other is sent twice
+	go run ./prove upstreams
+	go run ./prove upstreams -without-retry -span 10s
+
 .PHONY: prove-jobs
 prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied; without the fence, that shows
 	go run ./prove jobs

@@ -35,6 +35,7 @@ func claims() []claim {
 		{"grpc", "the conformance suite of Connect and the interop cases of grpc-go pass through a node, and 60 cases of transcoding", proveGRPC},
 		{"jobs", "20,000 jobs end exactly once each, and were done, while workers, API nodes, the broker and the database are killed, frozen and emptied", proveJobs},
 		{"sessions", "50,000 writes are read at once on another node, while replicas lag and the primary is replaced: no read is stale, no write lost", sessions},
+		{"upstreams", "of three hosts one is killed, one slow and one failing: no idempotent request fails once that is known, and no other is sent twice", upstreams},
 	}
 }
 
