@@ -314,3 +314,14 @@ func await(t *testing.T, what string, ask func() error) {
 		}
 	}
 }
+
+// TestCompose has the collector check what deploy/compose.yaml gives it.
+func TestCompose(t *testing.T) {
+	t.Parallel()
+	collector := filepath.Join(t.TempDir(), "collector")
+	compile(t, ".", collector, ".")
+	file := "../../deploy/compose/collector.yaml"
+	if out, err := exec.Command(collector, "validate", "--config", file).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", file, err, out)
+	}
+}

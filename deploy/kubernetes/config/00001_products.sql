@@ -4,6 +4,11 @@ CREATE TABLE products (
   name TEXT NOT NULL,
   price_cents BIGINT NOT NULL
 );
+CREATE TABLE reports (
+  id TEXT PRIMARY KEY,
+  products BIGINT NOT NULL
+);
 
 -- +goose Down
+DROP TABLE reports;
 DROP TABLE products;
