@@ -97,7 +97,7 @@ endpoints:
 	})
 	t.Run("edge to gRPC to SQL", func(t *testing.T) {
 		trace := ask(t, "GET", "http://"+edge+"/grpc/1", 200)
-		c.want(t, trace, "edge server GET /grpc/{id}", "edge client user.v1.UserService/GetUser", "data server GetUser", "data client SELECT")
+		c.want(t, trace, "edge server GET /grpc/{id}", "edge client user.v1.UserService/GetUser", "data server user.v1.UserService/GetUser", "data client SELECT")
 	})
 	t.Run("request to job to worker", func(t *testing.T) {
 		trace := ask(t, "POST", "http://"+jobs+"/reports", 202)
