@@ -1,6 +1,6 @@
 -- +goose Up
 CREATE TABLE products (
-  id BIGINT PRIMARY KEY,
+  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name TEXT NOT NULL,
   price_cents BIGINT NOT NULL
 );
