@@ -31,7 +31,7 @@ $(BIN)/staticcheck: tools/go.mod tools/go.sum
 needs:
 	@test/needs.sh gcc:gcc:-race libc6-dev:/usr/include/stdlib.h:-race nginx-light:nginx:backend/http \
 		'postgresql:/usr/lib/postgresql/*/bin/postgres:those that need PostgreSQL' redis-server:redis-server:'those that need Redis' \
-		rabbitmq-server:rabbitmq-server:'those that need RabbitMQ'
+		rabbitmq-server:rabbitmq-server:'those that need RabbitMQ' prometheus:prometheus:'those that need Prometheus'
 
 .PHONY: servers
 servers:
@@ -41,6 +41,10 @@ servers:
 reference: ## Make docs/reference.md and the schema for editors anew
 	go run ./cmd/sluice reference > docs/reference.md.new && mv docs/reference.md.new docs/reference.md
 	go run ./cmd/sluice schema > docs/sluice.schema.json.new && mv docs/sluice.schema.json.new docs/sluice.schema.json
+
+.PHONY: dashboard
+dashboard: ## Make the Grafana dashboard and the PrometheusRule anew
+	go run ./deploy/grafana -deploy deploy
 
 .PHONY: fuzz
 fuzz: ## A minute each for the parsers of configs, routes, references, queries and cursors

@@ -46,6 +46,8 @@ func debian(program string) string {
 		return "redis-server"
 	case "rabbitmq-server", "epmd":
 		return "rabbitmq-server"
+	case "promtool":
+		return "prometheus"
 	case "postgres", "initdb", "pg_basebackup":
 		return "postgresql"
 	default:
