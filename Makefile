@@ -37,6 +37,10 @@ needs:
 servers:
 	@test/needs.sh 'postgresql:/usr/lib/postgresql/*/bin/postgres:what needs PostgreSQL' redis-server:redis-server:'what needs Redis'
 
+.PHONY: all-servers
+all-servers: servers
+	@test/needs.sh nginx-light:nginx:'what needs nginx' rabbitmq-server:rabbitmq-server:'what needs RabbitMQ' prometheus:prometheus:'what needs Prometheus'
+
 .PHONY: reference
 reference: ## Make docs/reference.md and the schema for editors anew
 	go run ./cmd/sluice reference > docs/reference.md.new && mv docs/reference.md.new docs/reference.md
@@ -55,12 +59,16 @@ fuzz-all: ## Every fuzz target, for FUZZTIME (20s)
 	test/fuzz.sh $${FUZZTIME:-20s}
 
 .PHONY: tour
-tour: servers ## Walk the parts of a scalable API on running servers
+tour: all-servers ## Walk the parts of a scalable API on running servers
 	go run ./tour
 
 .PHONY: shop-postgres
 shop-postgres: servers ## Serve examples/shop on three nodes, shards of PostgreSQL with replicas, and Redis
 	@go run ./examples/shop
+
+.PHONY: stack
+stack: all-servers ## Serve a whole system: three nodes behind nginx, PostgreSQL, Redis, RabbitMQ, a user service, Prometheus
+	@go run ./examples/stack
 
 .PHONY: tiers
 tiers: ## Serve examples/tiers: an edge that calls three data nodes over gRPC and mutual TLS
@@ -112,6 +120,11 @@ prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied;
 	go run ./prove jobs
 	go run ./prove jobs -postgres
 	go run ./prove jobs -unfenced -jobs 3000 -span 12s
+
+.PHONY: prove-rolling
+prove-rolling: all-servers ## 3 nodes behind nginx: 5 rolling restarts, 20 reloads, a node killed; no request, no job is lost
+	go run ./prove rolling
+	go run ./prove rolling -small -abrupt
 
 .PHONY: bench-proxy
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http

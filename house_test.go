@@ -80,6 +80,9 @@ var house = []rule{
 	{pkg: "sluicetest/brokers", others: []string{"github.com/twmb/franz-go/pkg/kfake", "github.com/nats-io/nats-server"}, why: "it starts brokers, and knows nothing of what uses them"},
 	{pkg: "sluicetest/issuer", why: "programs outside use it too, so it knows nothing of Sluice"},
 	{pkg: "sluicetest", ours: []string{".", "broker", "build", "config", "job", "server"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
+	{pkg: "sluicetest/program", ours: []string{"sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},
+	{pkg: "examples/stack", ours: []string{"examples/stack/stack", "sluicetest/*"}, why: "it runs Sluice from outside, as a user does"},
+	{pkg: "examples/stack/stack", ours: []string{"examples/shop/fleet", "sluicetest/program", "sluicetest/servers"}, why: "it starts what the files of the example name"},
 	{pkg: "examples/shop", ours: []string{"examples/shop/fleet", "sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},
 	{pkg: "examples/shop/fleet", ours: []string{"sluicetest/servers"}, why: "it starts what the shop's fleet.yaml names"},
 	{pkg: "examples/tiers", ours: []string{"examples/tiers/tiers", "sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},
@@ -88,6 +91,8 @@ var house = []rule{
 	{pkg: "tour", ours: []string{"sluicetest/*", "examples/shop/fleet"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "prove", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "deploy", why: "it is what others read, with tests that read it"},
+	{pkg: "tour", ours: []string{"sluicetest/*", "examples/shop/fleet", "examples/stack/stack"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "prove", ours: []string{"sluicetest/*", "examples/stack/stack"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "deploy/grafana", why: "it writes files for others, and uses nothing of what they look at"},
 	{pkg: "bench", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx"}, why: "it measures programs from outside"},
 }

@@ -34,6 +34,7 @@ func claims() []claim {
 		{"failover", "replicas and primaries are killed and frozen: no read fails, and writes go on within 5 s, none lost and none made twice", failover},
 		{"grpc", "the conformance suite of Connect and the interop cases of grpc-go pass through a node, and 60 cases of transcoding", proveGRPC},
 		{"jobs", "20,000 jobs end exactly once each, and were done, while workers, API nodes, the broker and the database are killed, frozen and emptied", proveJobs},
+		{"rolling", "three nodes behind nginx are restarted 5 times and reloaded 20 times under mixed load, and one is killed: no request and no job is lost but what that one had in hand", rolling},
 		{"sessions", "50,000 writes are read at once on another node, while replicas lag and the primary is replaced: no read is stale, no write lost", sessions},
 		{"upstreams", "of three hosts one is killed, one slow and one failing: no idempotent request fails once that is known, and no other is sent twice", upstreams},
 	}

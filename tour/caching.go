@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sluiceapi/sluice/sluicetest/program"
 )
 
 // caching reads a product on two nodes, of which the second makes no query, and changes it on the third.
@@ -21,7 +23,7 @@ func caching(ctx context.Context, s *site) (lines []string, err error) {
 }
 
 // product asks a node for the product that the part is about. All nodes are asked for one host, as behind a balancer.
-func product(n *node) question { return get(n.http+cached, "Host", "shop.example.org") }
+func product(n *program.Node) question { return get(n.HTTP+cached, "Host", "shop.example.org") }
 
 const cached = "/api/products/4711"
 
@@ -32,7 +34,7 @@ func (s *site) queries(ctx context.Context) (float64, error) {
 
 // readAndKeep reads the product. It is answered before it is in Redis, so the first read waits for that.
 func (s *site) readAndKeep(ctx context.Context, i int) (answer, error) {
-	before, err := s.fleet.Redis.Run("KEYS", "sluice:v:cache:*")
+	before, err := s.stack.Fleet.Redis.Run("KEYS", "sluice:v:cache:*")
 	if err != nil {
 		return answer{}, err
 	}
@@ -41,7 +43,7 @@ func (s *site) readAndKeep(ctx context.Context, i int) (answer, error) {
 		return a, err
 	}
 	return a, until(ctx, 5*time.Second, func() error {
-		after, err := s.fleet.Redis.Run("KEYS", "sluice:v:cache:*")
+		after, err := s.stack.Fleet.Redis.Run("KEYS", "sluice:v:cache:*")
 		if err == nil && len(after) <= len(before) {
 			err = errors.New("the answer is not in Redis")
 		}
@@ -74,8 +76,8 @@ func showSecondRead(ctx context.Context, s *site) (string, error) {
 
 // showFrozen has the database stand still: what is cached is answered all the same, on the node that has never seen it.
 func showFrozen(ctx context.Context, s *site) (string, error) {
-	s.fleet.Catalog.Freeze()
-	defer s.fleet.Catalog.Thaw()
+	s.stack.Fleet.Catalog.Freeze()
+	defer s.stack.Fleet.Catalog.Thaw()
 	a, err := wanted(ctx, 200, product(s.trio[2]))
 	if err != nil {
 		return "", err
@@ -85,7 +87,7 @@ func showFrozen(ctx context.Context, s *site) (string, error) {
 
 func showPurge(ctx context.Context, s *site) (string, error) {
 	token := s.issuer.Token(s.issuer.Claims("shop", "tour"))
-	a, err := wanted(ctx, 200, question{method: "POST", url: s.trio[0].http + cached + "/stock", body: `{"units": 7}`,
+	a, err := wanted(ctx, 200, question{method: "POST", url: s.trio[0].HTTP + cached + "/stock", body: `{"units": 7}`,
 		fields: []string{"Host", "shop.example.org", "Content-Type", "application/json", "Authorization", "Bearer " + token}})
 	if err != nil {
 		return "", err

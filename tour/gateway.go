@@ -27,11 +27,11 @@ const asked = 500
 
 func showRoutes(ctx context.Context, s *site) (string, error) {
 	for _, path := range []string{"/", "/api/products", "/api/products/7", "/user/42", "/user/42/orders", "/api/sales"} {
-		if _, err := wanted(ctx, 200, get(s.shop.http+path)); err != nil {
+		if _, err := wanted(ctx, 200, get(s.shop.HTTP+path)); err != nil {
 			return "", err
 		}
 	}
-	w, err := measure(ctx, asked, func(i int) question { return get(fmt.Sprint(s.shop.http, "/user/", i+1)) })
+	w, err := measure(ctx, asked, func(i int) question { return get(fmt.Sprint(s.shop.HTTP, "/user/", i+1)) })
 	if err != nil {
 		return "", err
 	}
@@ -39,7 +39,7 @@ func showRoutes(ctx context.Context, s *site) (string, error) {
 }
 
 func showPreflight(ctx context.Context, s *site) (string, error) {
-	a, err := wanted(ctx, 204, question{method: "OPTIONS", url: s.shop.http + "/api/orders", fields: []string{
+	a, err := wanted(ctx, 204, question{method: "OPTIONS", url: s.shop.HTTP + "/api/orders", fields: []string{
 		"Origin", "https://shop.example.org", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type"}})
 	if err != nil {
 		return "", err
@@ -53,7 +53,7 @@ func showPreflight(ctx context.Context, s *site) (string, error) {
 
 // showChecks sends an order with four mistakes, which must all be named at once.
 func showChecks(ctx context.Context, s *site) (string, error) {
-	a, err := wanted(ctx, 400, question{method: "POST", url: s.shop.http + "/api/orders", fields: []string{"Content-Type", "application/json"},
+	a, err := wanted(ctx, 400, question{method: "POST", url: s.shop.HTTP + "/api/orders", fields: []string{"Content-Type", "application/json"},
 		body: `{"user_id": "x", "quantity": 1000, "note": ""}`})
 	if err != nil {
 		return "", err
@@ -74,10 +74,10 @@ func showChecks(ctx context.Context, s *site) (string, error) {
 }
 
 func showRefusals(ctx context.Context, s *site) (string, error) {
-	if _, err := wanted(ctx, 404, get(s.shop.http+"/nowhere")); err != nil {
+	if _, err := wanted(ctx, 404, get(s.shop.HTTP+"/nowhere")); err != nil {
 		return "", err
 	}
-	a, err := wanted(ctx, 405, question{method: "DELETE", url: s.shop.http + "/api/orders"})
+	a, err := wanted(ctx, 405, question{method: "DELETE", url: s.shop.HTTP + "/api/orders"})
 	if err != nil {
 		return "", err
 	}
@@ -101,8 +101,8 @@ func showService(ctx context.Context, s *site) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer n.stop()
-	a, err := wanted(ctx, 200, get(n.http+"/legacy/stock"))
+	defer n.Stop()
+	a, err := wanted(ctx, 200, get(n.HTTP+"/legacy/stock"))
 	if err != nil {
 		return "", err
 	}
@@ -113,7 +113,7 @@ func showService(ctx context.Context, s *site) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	through, err := measure(ctx, asked, func(int) question { return get(n.http + "/legacy/stock") })
+	through, err := measure(ctx, asked, func(int) question { return get(n.HTTP + "/legacy/stock") })
 	if err != nil {
 		return "", err
 	}

@@ -31,7 +31,7 @@ func showTokens(ctx context.Context, s *site) (string, error) {
 		token string
 		want  int
 	}{{"", 401}, {s.issuer.Token(claims), 200}, {forger.Token(claims), 401}} {
-		q := get(s.trio[0].http + "/api/data")
+		q := get(s.trio[0].HTTP + "/api/data")
 		if try.token != "" {
 			q.fields = []string{"Authorization", "Bearer " + try.token}
 		}
@@ -78,7 +78,7 @@ func showCertificates(ctx context.Context, s *site) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer n.stop()
+		defer n.Stop()
 		who := func(certificates ...tls.Certificate) (answer, error) {
 			config := &tls.Config{RootCAs: authority.Pool()}
 			if len(certificates) > 0 { // it is shown whatever the server says of whose it takes
@@ -86,7 +86,7 @@ func showCertificates(ctx context.Context, s *site) ([]string, error) {
 			}
 			client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 			defer client.CloseIdleConnections()
-			return askWith(ctx, client, get(n.https+"/who"))
+			return askWith(ctx, client, get(n.HTTPS+"/who"))
 		}
 		if a, err := who(billing); err != nil || a.status != 200 || string(a.body) != known.URIs[0] {
 			return nil, fmt.Errorf("a client with a certificate: %d %s, %w", a.status, a.body, err)

@@ -21,7 +21,7 @@ func limits(ctx context.Context, s *site) ([]string, error) {
 	var running sync.WaitGroup
 	for i := range volley {
 		running.Go(func() {
-			answers[i], errs[i] = askWith(ctx, client, get(s.trio[i%len(s.trio)].http+"/api/products/7"))
+			answers[i], errs[i] = askWith(ctx, client, get(s.trio[i%len(s.trio)].HTTP+"/api/products/7"))
 		})
 	}
 	running.Wait()

@@ -1,7 +1,7 @@
 // Program tour walks the thirteen parts of a scalable API on a running Sluice and prints, for each part that is there,
-// evidence that it has measured just now. It builds Sluice, starts PostgreSQL with shards and replicas, and Redis, serves
-// the examples on them from temporary folders and free loopback ports, takes down all it set up when it ends, and fails
-// when a part does not do what it claims.
+// evidence that it has measured just now. It builds Sluice and starts the stack of examples/stack: three nodes behind nginx, and
+// PostgreSQL, Redis, RabbitMQ and Prometheus around them, in temporary folders and on free loopback ports. It takes down all
+// it set up when it ends, and fails when a part does not do what it claims.
 package main
 
 import (
@@ -19,14 +19,14 @@ import (
 func parts() []part {
 	return []part{
 		{name: "stateless nodes", show: stateless},
-		{name: "nodes behind a balancer"},
+		{name: "nodes behind a balancer", show: balancer},
 		{name: "caching with Redis", show: caching},
 		{name: "the gateway", show: gateway},
-		{name: "gRPC between services"},
+		{name: "gRPC between services", show: services},
 		{name: "read replicas", show: replicas},
 		{name: "sharding", show: sharding},
 		{name: "connection pooling", show: pooling},
-		{name: "message queues"},
+		{name: "message queues", show: queues},
 		{name: "OpenTelemetry", show: traces},
 		{name: "Prometheus, Grafana", show: metrics},
 		{name: "rate limits", show: limits},
@@ -56,7 +56,6 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer s.close()
 		return walk(ctx, s, parts(), os.Stdout)
 	})
 }

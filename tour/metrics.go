@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluiceapi/sluice/sluicetest/program"
 )
 
 // metrics sends requests and wants the counters and the histogram to agree with what was sent.
@@ -18,12 +20,12 @@ func metrics(ctx context.Context, s *site) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := measure(ctx, good, func(i int) question { return get(fmt.Sprint(s.shop.http, "/user/", i+1)) })
+	w, err := measure(ctx, good, func(i int) question { return get(fmt.Sprint(s.shop.HTTP, "/user/", i+1)) })
 	if err != nil {
 		return nil, err
 	}
 	for range bad {
-		if _, err := wanted(ctx, 400, get(s.shop.http+"/user/0")); err != nil {
+		if _, err := wanted(ctx, 400, get(s.shop.HTTP+"/user/0")); err != nil {
 			return nil, err
 		}
 	}
@@ -80,8 +82,8 @@ func (s series) sum(name string, labels ...string) (total float64) {
 	return total
 }
 
-func scrape(ctx context.Context, n *node) (series, error) {
-	a, err := wanted(ctx, 200, get(n.admin+"/metrics", "Accept", "text/plain"))
+func scrape(ctx context.Context, n *program.Node) (series, error) {
+	a, err := wanted(ctx, 200, get(n.Admin+"/metrics", "Accept", "text/plain"))
 	if err != nil {
 		return nil, err
 	}

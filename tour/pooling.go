@@ -32,7 +32,7 @@ endpoints:
 // pooling has 200 callers share the 20 connections that a node may open.
 func pooling(ctx context.Context, s *site) ([]string, error) {
 	const callers, each, most = 200, 10, 20
-	url := s.fleet.Catalog.Database("work")
+	url := s.stack.Fleet.Catalog.Database("work")
 	config, err := s.write("pool.yaml", pool)
 	if err != nil {
 		return nil, err
@@ -41,14 +41,14 @@ func pooling(ctx context.Context, s *site) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer n.stop()
-	if err := n.ready(ctx); err != nil {
+	defer n.Stop()
+	if err := n.Ready(ctx); err != nil {
 		return nil, err
 	}
 	began := time.Now()
 	var w waits
 	peak, err := s.peak(ctx, "work", func() error {
-		w, err = crowd(ctx, callers, each, get(n.http+"/work"))
+		w, err = crowd(ctx, callers, each, get(n.HTTP+"/work"))
 		return err
 	})
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *site) peak(ctx context.Context, database string, f func() error) (most 
 			return most, err
 		case <-tick.C:
 		}
-		rows, err := s.fleet.Catalog.Run(ctx, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE datname = '"+database+"'")
+		rows, err := s.stack.Fleet.Catalog.Run(ctx, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE datname = '"+database+"'")
 		if err != nil {
 			return most, err
 		}

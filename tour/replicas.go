@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"github.com/sluiceapi/sluice/sluicetest/program"
 )
 
 // replicas reads a user of the shard that has two: on them, and on the primary what was just written while both are held
@@ -48,7 +50,7 @@ func (s *site) showSpread(ctx context.Context, user string) (string, error) {
 	const reads = 300
 	var w waits
 	replica, primary, err := s.counting(ctx, func() (err error) {
-		w, err = measure(ctx, reads, func(i int) question { return get(s.trio[i%len(s.trio)].http + "/user/" + user) })
+		w, err = measure(ctx, reads, func(i int) question { return get(s.trio[i%len(s.trio)].HTTP + "/user/" + user) })
 		return err
 	})
 	if err != nil {
@@ -62,8 +64,8 @@ func (s *site) showSpread(ctx context.Context, user string) (string, error) {
 }
 
 // credit is what the user has left, as a node says to somebody with that token.
-func credit(ctx context.Context, n *node, user, token string) (cents int64, err error) {
-	a, err := wanted(ctx, 200, withToken(get(n.http+"/user/"+user), token))
+func credit(ctx context.Context, n *program.Node, user, token string) (cents int64, err error) {
+	a, err := wanted(ctx, 200, withToken(get(n.HTTP+"/user/"+user), token))
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +78,7 @@ func credit(ctx context.Context, n *node, user, token string) (cents int64, err 
 // showOwnWrites holds the replicas back and writes. Who wrote must see it, on every node; that others see the state before
 // shows that the replicas are behind.
 func (s *site) showOwnWrites(ctx context.Context, user string) ([]string, error) {
-	shard := s.fleet.Shards[0]
+	shard := s.stack.Fleet.Shards[0]
 	shard.Sync()
 	for _, r := range shard.Replicas {
 		r.Pause()

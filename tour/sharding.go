@@ -23,7 +23,7 @@ func sharding(ctx context.Context, s *site) (lines []string, err error) {
 func showHash(ctx context.Context, s *site) (string, error) {
 	const users = 50000
 	total, counts := 0, ""
-	for i, shard := range s.fleet.Shards {
+	for i, shard := range s.stack.Fleet.Shards {
 		n, err := strconv.Atoi(shard.Primary.Rows("shop", "SELECT count(*) FROM users")[0][0])
 		if err != nil {
 			return "", err
@@ -37,7 +37,7 @@ func showHash(ctx context.Context, s *site) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if _, err := wanted(ctx, 200, get(s.trio[i].http+"/user/"+id+"/orders")); err != nil {
+		if _, err := wanted(ctx, 200, get(s.trio[i].HTTP+"/user/"+id+"/orders")); err != nil {
 			return "", err
 		}
 	}
@@ -50,16 +50,16 @@ func showHash(ctx context.Context, s *site) (string, error) {
 // showScatter wants the sum over all shards to be that of the shards.
 func showScatter(ctx context.Context, s *site) (string, error) {
 	want := 0
-	for _, shard := range s.fleet.Shards {
+	for _, shard := range s.stack.Fleet.Shards {
 		n, err := strconv.Atoi(shard.Primary.Rows("shop", "SELECT count(*) FROM orders WHERE state <> 'cancelled'")[0][0])
 		if err != nil {
 			return "", err
 		}
 		want += n
 	}
-	shard := s.fleet.Shards[0]
+	shard := s.stack.Fleet.Shards[0]
 	shard.Sync()
-	a, err := wanted(ctx, 200, get(s.trio[0].http+"/api/sales"))
+	a, err := wanted(ctx, 200, get(s.trio[0].HTTP+"/api/sales"))
 	if err != nil {
 		return "", err
 	}
@@ -108,7 +108,7 @@ endpoints:
 `
 
 func showRegions(ctx context.Context, s *site) (string, error) {
-	eu, us := s.fleet.Shards[1].Primary, s.fleet.Shards[2].Primary
+	eu, us := s.stack.Fleet.Shards[1].Primary, s.stack.Fleet.Shards[2].Primary
 	config, err := s.write("regions.yaml", regions)
 	if err != nil {
 		return "", err
@@ -117,14 +117,14 @@ func showRegions(ctx context.Context, s *site) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer n.stop()
-	if err := n.ready(ctx); err != nil {
+	defer n.Stop()
+	if err := n.Ready(ctx); err != nil {
 		return "", err
 	}
 	const each = 25
 	for _, country := range []string{"DE", "FR", "IT", "US"} {
 		for id := range each {
-			path := fmt.Sprintf("%s/%s/users/%d", n.http, country, id)
+			path := fmt.Sprintf("%s/%s/users/%d", n.HTTP, country, id)
 			if _, err := wanted(ctx, 200, question{method: "POST", url: path}); err != nil {
 				return "", err
 			}
@@ -134,7 +134,7 @@ func showRegions(ctx context.Context, s *site) (string, error) {
 		}
 	}
 	// A country that is not listed lives nowhere.
-	if _, err := wanted(ctx, 400, question{method: "POST", url: n.http + "/JP/users/1"}); err != nil {
+	if _, err := wanted(ctx, 400, question{method: "POST", url: n.HTTP + "/JP/users/1"}); err != nil {
 		return "", err
 	}
 	const count = "SELECT count(*), string_agg(DISTINCT country, ' ') FROM users"

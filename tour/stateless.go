@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sluiceapi/sluice/sluicetest/program"
 )
 
 // stateless kills each node between a write and the read of it, which another node answers.
@@ -36,8 +38,8 @@ type order struct {
 }
 
 // place places an order for a user on a node. The token is what the client gives back with its next request.
-func place(ctx context.Context, n *node, user string) (o order, token string, err error) {
-	a, err := wanted(ctx, 201, question{method: "POST", url: n.http + "/api/orders", fields: []string{"Content-Type", "application/json"},
+func place(ctx context.Context, n *program.Node, user string) (o order, token string, err error) {
+	a, err := wanted(ctx, 201, question{method: "POST", url: n.HTTP + "/api/orders", fields: []string{"Content-Type", "application/json"},
 		body: `{"user_id": ` + user + `, "product_id": 7, "quantity": 1}`})
 	if err != nil {
 		return o, "", err
@@ -55,19 +57,19 @@ func (s *site) outlived(ctx context.Context, i int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.trio[i].kill()
+	s.trio[i].Kill()
 	next := s.trio[(i+1)%len(s.trio)]
-	a, err := wanted(ctx, 200, withToken(get(next.http+"/api/orders/"+o.ID), token))
+	a, err := wanted(ctx, 200, withToken(get(next.HTTP+"/api/orders/"+o.ID), token))
 	if err != nil {
 		return 0, err
 	}
 	if !strings.Contains(string(a.body), o.ID) {
 		return 0, errUnlike("the order on another node", string(a.body), o.ID)
 	}
-	if err := s.startTrio(ctx, i); err != nil {
+	if err := s.trio[i].Start(ctx); err != nil {
 		return 0, err
 	}
-	return a.wait, s.trio[i].ready(ctx)
+	return a.wait, s.trio[i].Ready(ctx)
 }
 
 // withToken gives a consistency token back, if there is one.
@@ -83,7 +85,7 @@ func (s *site) turned(ctx context.Context) (string, error) {
 	const pages = 6
 	seen, cursor := map[int]bool{}, ""
 	for i := range pages {
-		a, err := wanted(ctx, 200, get(s.trio[i%len(s.trio)].http+"/api/products?category=books"+cursor))
+		a, err := wanted(ctx, 200, get(s.trio[i%len(s.trio)].HTTP+"/api/products?category=books"+cursor))
 		if err != nil {
 			return "", err
 		}

@@ -15,7 +15,7 @@ func traces(ctx context.Context, s *site) ([]string, error) {
 	var id [24]byte
 	rand.Read(id[:]) // it never fails
 	trace, parent := hex.EncodeToString(id[:16]), hex.EncodeToString(id[16:])
-	if _, err := wanted(ctx, 200, get(s.shop.http+"/user/42", "Traceparent", "00-"+trace+"-"+parent+"-01")); err != nil {
+	if _, err := wanted(ctx, 200, get(s.shop.HTTP+"/user/42", "Traceparent", "00-"+trace+"-"+parent+"-01")); err != nil {
 		return nil, err
 	}
 	began := time.Now()
