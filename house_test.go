@@ -94,7 +94,7 @@ var house = []rule{
 	{pkg: "tour", ours: []string{"sluicetest/*", "examples/shop/fleet", "examples/stack/stack"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "prove", ours: []string{"sluicetest/*", "examples/stack/stack"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "deploy/grafana", why: "it writes files for others, and uses nothing of what they look at"},
-	{pkg: "bench", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx"}, why: "it measures programs from outside"},
+	{pkg: "bench", ours: []string{"sluicetest/*", "job", "job/postgres", "job/sqlite"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx"}, why: "it measures programs from outside"},
 }
 
 type listed struct {
