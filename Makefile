@@ -13,7 +13,7 @@ help: ## List the targets
 test: needs lint ## Install what is lacking and run every test
 	go test -race -timeout 15m ./...
 	go test -run Alloc ./... # what allocates cannot be told under the race detector
-	go run ./cmd/sluice test examples/gateway examples/jobs examples/mtls examples/shop examples/tiers
+	go run ./cmd/sluice test examples/events examples/gateway examples/jobs examples/mtls examples/shop examples/tiers
 	go run ./examples/embed test examples/embed
 	test/modules.sh $(CURDIR)/$(BIN)/staticcheck
 
@@ -109,6 +109,11 @@ prove-scatter: ## 500 generated queries over 3 shards have the answers of one da
 .PHONY: prove-failover
 prove-failover: ## Replicas and primaries are killed and frozen: no read fails, no write is lost or made twice
 	go run ./prove failover
+
+.PHONY: prove-upstreams
+prove-upstreams: ## Of three hosts one killed, one slow, one failing: no idempotent request fails, no other is sent twice
+	go run ./prove upstreams
+	go run ./prove upstreams -without-retry -span 10s
 
 .PHONY: prove-jobs
 prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied; without the fence, that shows

@@ -126,8 +126,8 @@ type Response struct {
 	// changed does so too, in its own time, so that clients come back to the new one. It returns at once, and may be called
 	// from any goroutine, more than once, from when Serve has returned until the exchange ends.
 	//
-	// The time that a server has for a whole request ends with the answer's beginning then; a deadline that a policy has set
-	// does not. Whoever sets Leave bounds how long the answer may be silent.
+	// Such an answer must only begin by the deadline: whoever has set one puts it back when next has returned, the server
+	// its own too. Whoever sets Leave bounds how long the answer may be silent.
 	Leave func()
 }
 

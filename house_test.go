@@ -43,6 +43,8 @@ var house = []rule{
 	{pkg: "job", ours: []string{"."}, why: "it is the life of a job, and knows neither where jobs are kept nor who rings"},
 	{pkg: "broker/memory", ours: []string{"broker"}, why: "it keeps queues in memory, and knows nothing of what is in them"},
 	{pkg: "broker/amqp", ours: []string{"broker"}, others: []string{"github.com/rabbitmq/amqp091-go"}, why: "it speaks one protocol, and knows nothing of what it carries"},
+	{pkg: "broker/kafka", ours: []string{"broker"}, others: []string{"github.com/twmb/franz-go"}, why: "it speaks one protocol, and knows nothing of what it carries"},
+	{pkg: "broker/nats", ours: []string{"broker"}, others: []string{"github.com/nats-io/nats.go"}, why: "it speaks one protocol, and knows nothing of what it carries"},
 	{pkg: "broker/scheme", ours: []string{"broker", "broker/*"}, why: "it is the list of brokers and nothing else"},
 	{pkg: "broker", why: "it is what messages and queues are, and knows neither a protocol nor what the messages are for"},
 	{pkg: "shard", why: "it places keys, and knows no database"},
@@ -75,6 +77,7 @@ var house = []rule{
 	{pkg: "command", ours: []string{".", "admin", "broker", "broker/scheme", "build", "cases", "config", "job", "job/bell", "job/postgres", "job/sqlite", "observe", "server", "state/redis"}, others: []string{"github.com/spf13/cobra", "github.com/fsnotify/fsnotify", "github.com/schollz/progressbar", "golang.org/x/term"}, why: "it joins everything but the kinds, which its caller gives it"},
 	{pkg: "cmd/sluice", ours: []string{".", "command", "standard"}, why: "it gives the command the stock kinds"},
 	{pkg: "sluicetest/servers", others: []string{"github.com/jackc/pgx"}, why: "it starts servers, and knows nothing of what uses them"},
+	{pkg: "sluicetest/brokers", others: []string{"github.com/twmb/franz-go/pkg/kfake", "github.com/nats-io/nats-server"}, why: "it starts brokers, and knows nothing of what uses them"},
 	{pkg: "sluicetest/issuer", why: "programs outside use it too, so it knows nothing of Sluice"},
 	{pkg: "sluicetest", ours: []string{".", "broker", "build", "config", "job", "server"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
 	{pkg: "sluicetest/program", ours: []string{"sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},
@@ -85,10 +88,13 @@ var house = []rule{
 	{pkg: "examples/tiers", ours: []string{"examples/tiers/tiers", "sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},
 	{pkg: "examples/tiers/tiers", ours: []string{"sluicetest/servers"}, why: "it starts what the example's files are for"},
 	{pkg: "examples/*", ours: []string{".", "command", "standard", "backend/function"}, why: "an example uses what a user's program would"},
+	{pkg: "tour", ours: []string{"sluicetest/*", "examples/shop/fleet"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "prove", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "deploy", why: "it is what others read, with tests that read it"},
 	{pkg: "tour", ours: []string{"sluicetest/*", "examples/shop/fleet", "examples/stack/stack"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "prove", ours: []string{"sluicetest/*", "examples/stack/stack"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "deploy/grafana", why: "it writes files for others, and uses nothing of what they look at"},
-	{pkg: "bench", ours: []string{"sluicetest/*"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx"}, why: "it measures programs from outside"},
+	{pkg: "bench", ours: []string{"sluicetest/*", "job", "job/postgres", "job/sqlite"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx"}, why: "it measures programs from outside"},
 }
 
 type listed struct {

@@ -34,8 +34,8 @@ type queue struct {
 
 // Numbers of the benchmark.
 const (
-	sluiceWorkers = 64
-	riverWorkers  = 1000 // River's own benchmark has 2,000 on more cores
+	sluiceWorkers = 1000
+	riverWorkers  = 1000 // River's own benchmark has 2,000, on more cores
 	drainLimit    = 3 * time.Minute
 	countEvery    = 250 * time.Millisecond
 )

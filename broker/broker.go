@@ -3,6 +3,7 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"time"
 )
@@ -79,6 +80,8 @@ type Options struct {
 	// Create has queues made that are not there, so that they outlive a restart of the broker, on several of its nodes
 	// where it has some.
 	Create bool
+	// TLS is how a connection is encrypted where the address wants that; nil trusts the authorities of the machine.
+	TLS *tls.Config
 }
 
 // The times between tries to reach a broker that is away.

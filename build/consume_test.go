@@ -1,17 +1,29 @@
 package build_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/backend/publish"
 	"github.com/sluiceapi/sluice/broker"
 	"github.com/sluiceapi/sluice/build"
+	"github.com/sluiceapi/sluice/observe"
 	"github.com/sluiceapi/sluice/policy/jwt"
 	"github.com/sluiceapi/sluice/sluicetest"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
@@ -228,6 +240,14 @@ func TestConsumeFails(t *testing.T) {
 	if m := w.next(t, "buried"); string(m.Body) != "{}" {
 		t.Errorf("dead: %+v", m)
 	}
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); <-time.After(time.Millisecond) {
+		mu.Lock()
+		n := tries["1"]
+		mu.Unlock()
+		if n == 3 {
+			break
+		}
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if tries["1"] != 3 || tries["2"] != 3 || tries["3"] != 1 || tries["4"] != 3 {
@@ -341,5 +361,139 @@ func TestMistakesOfConsume(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s\ngot %v\nwant %s", text, err, c.want)
 		}
+	}
+}
+
+// What becomes of messages is counted, and whether they come.
+func TestConsumeMetrics(t *testing.T) {
+	t.Parallel()
+	metrics := observe.NewMetrics()
+	seen := make(chan struct{}, 10)
+	node, err := build.Make(sluicetest.Document(t, `
+		sluice: 1
+		backends:
+			events:
+				publish: "memory:"
+		endpoints:
+			place:
+				route: POST /orders
+				publish:
+					to: orders
+			keep:
+				route: consume events orders
+				input:
+					id:
+						required: true
+				probe: a
+	`), build.Options{Metrics: metrics, Kinds: []sluice.Kind{publish.Kind, probe(func(*sluice.Exchange) error { seen <- struct{}{}; return nil })}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes build.Switch
+	nodes.Swap(node)
+	defer nodes.Swap(nil)
+	nodes.Work()
+	for _, body := range []string{`{"id":1}`, `{"id":2}`, `{}`} {
+		sluicetest.Do(&nodes, sluicetest.Exchange(t, "POST /orders", body))
+	}
+	comes(t, seen)
+	comes(t, seen)
+	text := func() string {
+		var b strings.Builder
+		if err := metrics.Expose(&b, metrics.ContentType("text/plain")); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	for _, want := range []string{
+		`sluice_messages_published_total{endpoint="place",outcome="confirmed",queue="orders"} 3`,
+		`sluice_messages_consumed_total{endpoint="keep",outcome="done",queue="orders"} 2`,
+		`sluice_messages_consumed_total{endpoint="keep",outcome="dead",queue="orders"} 1`,
+		`sluice_consumer_up{endpoint="keep",queue="orders"} 1`,
+	} {
+		for until := time.Now().Add(30 * time.Second); !strings.Contains(text(), want); <-time.After(5 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatalf("no %s in\n%s", want, text())
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	nodes.Rest(ctx)
+	if want := `sluice_consumer_up{endpoint="keep",queue="orders"} 0`; !strings.Contains(text(), want) {
+		t.Errorf("no %s", want)
+	}
+}
+
+// One trace leads from the request that published a message to what has worked on it.
+func TestConsumeTrace(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	spans := map[string]*otlp.Span{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var got collector.ExportTraceServiceRequest
+		if err := proto.Unmarshal(body, &got); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, r := range got.ResourceSpans {
+			for _, s := range r.ScopeSpans {
+				for _, span := range s.Spans {
+					spans[span.Name] = span
+				}
+			}
+		}
+	}))
+	defer server.Close()
+	o, err := observe.New(observe.Options{Log: slog.New(slog.DiscardHandler), Metrics: observe.NewMetrics(), Now: time.Now,
+		Traces: observe.Traces{Endpoint: server.URL + "/otlp", Sample: 1, Service: "shop"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan struct{}, 1)
+	text := `
+		sluice: 1
+		backends:
+			events:
+				publish: "memory:"
+		endpoints:
+			place:
+				route: POST /orders
+				publish:
+					to: orders
+			keep:
+				route: consume events orders
+				probe: a
+	`
+	node, err := build.Make(sluicetest.Document(t, text), build.Options{Observe: o.Handler, ObserveWork: o.Work,
+		Kinds: []sluice.Kind{publish.Kind, probe(func(*sluice.Exchange) error { seen <- struct{}{}; return nil })}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes build.Switch
+	nodes.Swap(node)
+	nodes.Work()
+	sluicetest.Do(&nodes, sluicetest.Exchange(t, "POST /orders", "{}"))
+	comes(t, seen)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	nodes.Rest(ctx)
+	nodes.Swap(nil)
+	if err := o.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	request, send, process := spans["POST /orders"], spans["send orders"], spans["process keep"]
+	if request == nil || send == nil || process == nil {
+		t.Fatalf("spans %v", slices.Collect(maps.Keys(spans)))
+	}
+	if send.Kind != otlp.Span_SPAN_KIND_PRODUCER || process.Kind != otlp.Span_SPAN_KIND_CONSUMER {
+		t.Errorf("kinds %v and %v", send.Kind, process.Kind)
+	}
+	if !bytes.Equal(send.ParentSpanId, request.SpanId) || !bytes.Equal(process.ParentSpanId, send.SpanId) || !bytes.Equal(process.TraceId, request.TraceId) {
+		t.Errorf("%x has parent %x, %x has parent %x", send.SpanId, send.ParentSpanId, process.SpanId, process.ParentSpanId)
 	}
 }

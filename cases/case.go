@@ -39,7 +39,8 @@ import (
 // compared as JSON: "*" is any value, a member "...": true allows members that are not named, and a value in
 // braces, in fields and in JSON, is taken down under that name when it is first met and must be the same afterwards;
 // a request may use it. A field with the value "-" must not be there; "..." as the last element of an array allows more.
-// A Consistency-Token that an answer brings goes back with the requests after it.
+// With a part called "response: in the end" the request is made again until its response is so, for half a minute: for
+// what happens beside the answer, as with messages. A Consistency-Token that an answer brings goes back with the requests after it.
 type Case struct {
 	File   string
 	Config string
@@ -56,6 +57,8 @@ type Step struct {
 	Line     int
 	Request  Message
 	Response Message
+	// InTheEnd has the request made until the response is as it must be.
+	InTheEnd bool
 }
 
 // Message is a request or an expected response as it is written.
@@ -90,16 +93,16 @@ func Parse(file string, data []byte) (*Case, error) {
 		name, isRequest := strings.CutPrefix(part.Name, "request")
 		switch {
 		case isRequest && (name == "" || name[0] == ':'):
-			if i+1 == len(archive.Files) || archive.Files[i+1].Name != "response" {
+			if i+1 == len(archive.Files) || !isResponse(archive.Files[i+1].Name) {
 				return nil, fmt.Errorf("%s:%d: a request without its response; want a part called response after it", file, line)
 			}
-			step := Step{Name: strings.TrimSpace(strings.TrimPrefix(name, ":")), Line: line}
+			step := Step{Name: strings.TrimSpace(strings.TrimPrefix(name, ":")), Line: line, InTheEnd: archive.Files[i+1].Name == inTheEnd}
 			if err := step.parse(part.Data, archive.Files[i+1].Data); err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", file, line, err)
 			}
 			c.Steps = append(c.Steps, step)
 			i++
-		case part.Name == "response":
+		case isResponse(part.Name):
 			return nil, fmt.Errorf("%s:%d: a response without its request", file, line)
 		default:
 			if !filepath.IsLocal(part.Name) {
@@ -113,6 +116,11 @@ func Parse(file string, data []byte) (*Case, error) {
 	}
 	return c, nil
 }
+
+// inTheEnd is the part of a response that need not be so at once.
+const inTheEnd = "response: in the end"
+
+func isResponse(part string) bool { return part == "response" || part == inTheEnd }
 
 func (c *Case) setUp(line string) error {
 	if line == "" || line[0] == '#' {

@@ -214,17 +214,31 @@ func (r *run) steps(ctx context.Context, address string) error {
 	values, token := taken{}, ""
 	for i := range r.Steps {
 		step := &r.Steps[i]
-		got, err := ask(ctx, client, address, withToken(step.Request, token), values)
-		if err != nil {
-			return fmt.Errorf("%s:%d: %w", r.File, step.Line, err)
-		}
-		token = cmp.Or(got.header.Get(consistencyToken), token)
-		if faults := values.compare(step.Response, got); len(faults) > 0 {
-			return &Failure{Case: r.Case, Step: step, Faults: faults}
+		for until := time.Now().Add(endTime); ; <-time.After(endPause) {
+			got, err := ask(ctx, client, address, withToken(step.Request, token), values)
+			if err != nil {
+				return fmt.Errorf("%s:%d: %w", r.File, step.Line, err)
+			}
+			token = cmp.Or(got.header.Get(consistencyToken), token)
+			tried := maps.Clone(values)
+			faults := tried.compare(step.Response, got)
+			if len(faults) == 0 {
+				values = tried
+				break
+			}
+			if !step.InTheEnd || time.Now().After(until) {
+				return &Failure{Case: r.Case, Step: step, Faults: faults}
+			}
 		}
 	}
 	return nil
 }
+
+// The times of a response that need not be so at once: for it to be so, and between requests.
+const (
+	endTime  = 30 * time.Second
+	endPause = 20 * time.Millisecond
+)
 
 const consistencyToken = "Consistency-Token"
 

@@ -106,6 +106,12 @@ func serve(t *testing.T, text string) *serving {
 // serveFile is serve for a file that is there, with variables.
 func serveFile(t *testing.T, env map[string]string, file string) *serving {
 	t.Helper()
+	return serveAs(t, roles{api: true, worker: true}, env, file)
+}
+
+// serveAs is serveFile for a process with roles.
+func serveAs(t *testing.T, as roles, env map[string]string, file string) *serving {
+	t.Helper()
 	s := &serving{file: file, signals: make(chan os.Signal, 1), code: make(chan int, 1)}
 	tool, _, err := newTool(env)
 	s.err = err
@@ -114,7 +120,7 @@ func serveFile(t *testing.T, env map[string]string, file string) *serving {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		code := exitOK
-		if err := tool.serve(ctx, []string{s.file}, roles{api: true, worker: true}, s.signals); err != nil {
+		if err := tool.serve(ctx, []string{s.file}, as, s.signals); err != nil {
 			code = exitFailed
 		}
 		s.code <- code

@@ -45,7 +45,14 @@ func openBell(env *sluice.Env, c *config.Bell) (job.Bell, error) {
 	if err != nil {
 		return nil, sluice.At("url", err)
 	}
-	opened, err := scheme.Open(a, broker.Options{Create: true})
+	if err := a.CheckQueue(c.Queue); err != nil {
+		return nil, sluice.At("queue", err)
+	}
+	tls, err := broker.TLS(string(c.CA), string(c.Cert), string(c.Key))
+	if err != nil {
+		return nil, sluice.At("ca", err)
+	}
+	opened, err := scheme.Open(a, broker.Options{Create: true, TLS: tls})
 	if err != nil {
 		return nil, sluice.At("url", err)
 	}

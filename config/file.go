@@ -166,12 +166,30 @@ type Jobs struct {
 // Bell names a message broker, and a queue of it. The record of jobs alone says what there is to do: a broker that is away,
 // or has lost what it kept, costs time and no job.
 type Bell struct {
-	// The address: amqp://host:5672 for RabbitMQ, with user, password and virtual host where they are needed
-	// (amqp://user:password@host:5672/vhost; in them, % and letters such as # ? / and @ are written %25, %23, %3F, %2F and
-	// %40), and amqps:// for TLS. Several hosts with commas between them are those of a cluster.
+	// The address: amqp://user:password@host:5672/vhost for RabbitMQ, kafka://user:password@host:9092 for Kafka,
+	// nats://user:password@host:4222 for NATS with JetStream; an s after the scheme (amqps://, kafkas://, natss://) is for
+	// TLS. User, password and virtual host stand where they are needed; in them, % and letters such as # ? / and @ are
+	// written %25, %23, %3F, %2F and %40. Several hosts with commas between them are those of a cluster. Kafka can be told
+	// the consumer group (?group=sluice-QUEUE), how user and password are told (?sasl=plain, scram-sha-256 or
+	// scram-sha-512) and how many partitions a topic gets that is made (?partitions=8); NATS how many servers keep a stream
+	// that is made (?replicas=1).
 	URL sluice.Secret `yaml:"url,short"`
 	// The queue. It is made where it is not there. Each system on one broker needs one of its own.
 	Queue string `yaml:"queue" default:"sluice-jobs"`
+	// Certificates of the authorities that vouch for the broker's certificate; left out, those of the machine.
+	CA sluice.Path `yaml:"ca"`
+	// The certificate to show the broker, with the key in `key`.
+	Cert sluice.Path `yaml:"cert"`
+	// The private key of `cert`.
+	Key sluice.Path `yaml:"key"`
+}
+
+// Check wants a certificate with its key.
+func (b *Bell) Check() error {
+	if (b.Cert == "") != (b.Key == "") {
+		return sluice.At("cert", errors.New("a certificate needs its key; want cert and key, or none of them"))
+	}
+	return nil
 }
 
 // Redis names a Redis, and says how long it may take.

@@ -45,7 +45,10 @@ func (s *serverEnd) describe(e *ended) {
 	if agent := req.Header.Value("User-Agent"); len(agent) > 0 {
 		set = append(set, semconv.UserAgentOriginal(borrowed(agent)))
 	}
-	if slash := strings.IndexByte(x.Route, '/'); slash >= 0 {
+	if call, is := strings.CutPrefix(x.Route, "grpc "); is {
+		s.sdk.SetName(call)
+		set = append(set, semconv.RPCSystemNameGRPC, semconv.RPCMethod(call))
+	} else if slash := strings.IndexByte(x.Route, '/'); slash >= 0 {
 		path := x.Route[slash:]
 		s.sdk.SetName(methodName(req.Method) + " " + path)
 		set = append(set, semconv.HTTPRoute(path))

@@ -100,10 +100,11 @@ func TestSpans(t *testing.T) {
 func TestSpanName(t *testing.T) {
 	t.Parallel()
 	for route, want := range map[string]string{
-		"* /{all...}":              "GET /{all...}",
-		"GET [::1]/a/{id}":         "GET /a/{id}",
-		"* *.example.org/x/{r...}": "GET /x/{r...}",
-		"":                         "GET",
+		"* /{all...}":                      "GET /{all...}",
+		"GET [::1]/a/{id}":                 "GET /a/{id}",
+		"* *.example.org/x/{r...}":         "GET /x/{r...}",
+		"grpc user.v1.UserService/GetUser": "user.v1.UserService/GetUser",
+		"":                                 "GET",
 	} {
 		t.Run(route, func(t *testing.T) {
 			t.Parallel()

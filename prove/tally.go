@@ -54,6 +54,12 @@ func (t *tally) take() counts {
 	return c
 }
 
+// sorted is c with its waits in order.
+func (c counts) sorted() counts {
+	slices.Sort(c.waits)
+	return c
+}
+
 // perSecond is the rate of what was answered well.
 func (c counts) perSecond() float64 { return float64(c.served) / c.span.Seconds() }
 

@@ -164,6 +164,9 @@ func (c *call) through() { c.clean = c.head.keeps() && c.conn.start == c.conn.en
 func (c *call) stream(f framing, size int64) {
 	c.open, c.shared = true, true
 	c.body.call, c.body.framing = c, f
+	if c.isEvents(f) {
+		c.last()
+	}
 	c.x.Response.Body.SetStream(&c.body, size)
 }
 

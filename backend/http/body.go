@@ -29,7 +29,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	n, err := b.content(p)
+	n, err := b.piece(p)
 	if err != nil {
 		if err == io.EOF {
 			b.through()
@@ -41,6 +41,13 @@ func (b *body) Read(p []byte) (int, error) {
 		b.err = err
 	}
 	return n, err
+}
+
+func (b *body) piece(p []byte) (int, error) {
+	if b.events != nil {
+		return b.events.content(b, p)
+	}
+	return b.content(p)
 }
 
 func (b *body) content(p []byte) (int, error) {

@@ -65,6 +65,9 @@ type call struct {
 	// clean is set once the answer was read to its end and the connection may serve another request.
 	clean bool
 
+	// events is set when the answer is a stream of events.
+	events *events
+
 	// open is set while the answer goes on after Serve, shared once anything else keeps the call.
 	open, shared bool
 	body         body
@@ -242,7 +245,7 @@ func (c *call) letGo() {
 func (c *call) finish(err error) {
 	quiet, now := c.unwatch(), c.h.now()
 	if c.conn != nil {
-		if err == nil && c.clean && quiet && c.pumpedWhole() {
+		if err == nil && c.clean && quiet && c.events == nil && c.pumpedWhole() {
 			c.conn.up.pool.put(c.conn, now)
 		} else {
 			c.conn.abort()
@@ -252,7 +255,7 @@ func (c *call) finish(err error) {
 	if c.span == nil {
 		return
 	}
-	if c.head.status != 101 {
+	if c.head.status != 101 && c.events == nil { // what lasts says nothing of how long an answer takes
 		c.h.duration.Observe(now.Sub(c.start))
 	}
 	if c.span.Recording() {
@@ -282,6 +285,9 @@ func (c *call) unwatch() bool {
 
 // read reads from the connection for as long as the call may wait.
 func (c *call) read(p []byte) (int, error) {
+	if c.events != nil {
+		return c.events.read(p)
+	}
 	for {
 		now := c.h.now()
 		limit := earliest(c.limit, c.headBy)

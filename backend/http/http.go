@@ -98,8 +98,13 @@ type Timeouts struct {
 	// The time for the whole of it, to the last byte of the answer. Zero leaves it to the request's own deadline,
 	// which holds in any case.
 	Whole time.Duration `yaml:"whole"`
-	// The longest silence in both directions of a WebSocket. The other timeouts end when it is open.
+	// The longest silence in both directions of a WebSocket, and the longest of a stream of events (text/event-stream). The
+	// other timeouts end when it has begun, and listen.limits.whole_timeout too.
 	Tunnel time.Duration `yaml:"tunnel"`
+	// The longest time that a WebSocket or a stream of events lasts. It is ended in good order then, as when the node stops
+	// or has another config: a WebSocket by a frame with the status 1001 to both sides, a stream behind a whole event. Zero
+	// is without limit.
+	Lifetime time.Duration `yaml:"lifetime" min:"0s"`
 }
 
 // Pool says how many connections there may be.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,25 +33,27 @@ func (c *call) tunnel(n int) error {
 	c.conn.skip(n)
 	c.open, c.shared = true, true
 	c.x.OnEnd(sluice.EnderFunc(func(_ *sluice.Exchange, o sluice.Outcome) { c.finish(o.Err) }))
-	r.Upgrade = c.join
+	t := &tunnel{idle: c.h.timeouts.Tunnel}
+	r.Leave = t.leave
+	r.Upgrade = func(client net.Conn) { c.join(t, client) }
 	return nil
 }
 
 // join copies both ways until both have ended. An end in one direction is passed on as such, so that the other may
 // go on.
-func (c *call) join(client net.Conn) {
+func (c *call) join(t *tunnel, client net.Conn) {
 	c.unwatch()
 	c.conn.raw.SetDeadline(time.Time{})
 	client.SetDeadline(time.Time{})
-	t := tunnel{idle: c.h.timeouts.Tunnel}
-	t.last.Store(time.Now().UnixNano())
+	t.open(client, c.conn.stream, c.h.timeouts.Lifetime)
 	early := append([]byte(nil), c.conn.buffered()...)
+	up, down := way{tunnel: t, from: client, to: c.conn.stream, masked: true}, way{tunnel: t, from: c.conn.stream, to: client}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		t.copy(c.conn.stream, client, nil)
+		up.copy(nil)
 	}()
-	t.copy(client, c.conn.stream, early)
+	down.copy(early)
 	<-done
 	c.conn.abort()
 }
@@ -58,65 +61,172 @@ func (c *call) join(client net.Conn) {
 // tunnel is a pair of connections in which either may be silent as long as the other is not.
 type tunnel struct {
 	idle time.Duration
+	end  time.Time    // of its lifetime; zero is never
 	last atomic.Int64 // when something last came, in Unix nanoseconds of the system's clock
 	over atomic.Bool  // set once both directions are to end
+	// leaving is when both sides must have closed, in Unix nanoseconds: set once they are told to.
+	leaving atomic.Int64
+
+	mu    sync.Mutex // guards conns
+	conns []net.Conn // nil before the tunnel is open
 }
 
 // tunnelBuffer is small: a node may hold very many tunnels, and most messages in them are short.
 const tunnelBuffer = 8 << 10
 
-// copy copies one way until the end, which it passes on, or until either connection fails.
-func (t *tunnel) copy(dst, src net.Conn, early []byte) {
-	if !t.write(dst, early) {
-		t.cut(dst, src)
+// leaveTime is how long both sides get to end an answer that lasts in good order.
+const leaveTime = 5 * time.Second
+
+// open notes what the tunnel joins.
+func (t *tunnel) open(client, upstream net.Conn, lifetime time.Duration) {
+	now := time.Now()
+	t.last.Store(now.UnixNano())
+	if lifetime > 0 {
+		t.end = now.Add(lifetime)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conns = []net.Conn{client, upstream}
+}
+
+// leave has both sides told by a frame that the tunnel closes. What waits on either connection looks again.
+func (t *tunnel) leave() {
+	by := time.Now().Add(leaveTime)
+	if !t.leaving.CompareAndSwap(0, by.UnixNano()) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.conns { // why is known already, so whoever sets a deadline afterwards sees that it is of no more use
+		c.SetReadDeadline(past)
+		c.SetWriteDeadline(by)
+	}
+}
+
+// cut ends both directions at once.
+func (t *tunnel) cut() {
+	t.over.Store(true)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.conns {
+		c.SetDeadline(past)
+	}
+}
+
+// past is a deadline that ends what waits.
+var past = time.Unix(1, 0)
+
+// until is how long a read may wait.
+func (t *tunnel) until(leaving int64) time.Time {
+	if leaving != 0 {
+		return time.Unix(0, leaving)
+	}
+	return earliest(time.Unix(0, t.last.Load()).Add(t.idle), t.end)
+}
+
+// way is one direction of a tunnel.
+type way struct {
+	*tunnel
+	from, to net.Conn
+	masked   bool // frames that go this way are those of a client
+	frames   frames
+	told     bool // the side at its end was told that the tunnel closes: nothing is passed on any more
+}
+
+// copy copies until the end, which it passes on, or until either connection fails. Once the tunnel is to be left, it tells
+// so between two frames, and then waits for the side at its beginning to close too.
+func (w *way) copy(early []byte) {
+	if !w.pass(early) {
+		w.cut()
 		return
 	}
 	p := make([]byte, tunnelBuffer)
 	for {
-		src.SetReadDeadline(time.Unix(0, t.last.Load()).Add(t.idle))
-		if t.over.Load() {
+		leaving := w.leaving.Load()
+		w.from.SetReadDeadline(w.until(leaving))
+		switch {
+		case w.over.Load():
+			return
+		case w.leaving.Load() != leaving:
+			continue
+		case leaving != 0 && !w.told && w.frames.between() && !w.tell():
+			w.cut()
+			return
+		case leaving != 0 && w.frames.closed:
 			return
 		}
-		n, err := src.Read(p)
+		n, err := w.from.Read(p)
 		if n > 0 {
-			t.last.Store(time.Now().UnixNano())
-			if !t.write(dst, p[:n]) {
-				t.cut(dst, src)
+			w.last.Store(time.Now().UnixNano())
+			if !w.pass(p[:n]) {
+				w.cut()
 				return
 			}
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, io.EOF) && halfClose(dst):
-			return
-		case isTimeout(err) && time.Since(time.Unix(0, t.last.Load())) < t.idle:
-			// The other direction was not silent.
-		default:
-			t.cut(dst, src)
+		if err != nil && w.ends(err) {
 			return
 		}
 	}
 }
 
-func (t *tunnel) write(dst net.Conn, p []byte) bool {
-	if len(p) == 0 {
+// ends tells whether an error of reading ends the way, and passes on what it means.
+func (w *way) ends(err error) bool {
+	leaving := w.leaving.Load()
+	switch {
+	case errors.Is(err, io.EOF) && (leaving != 0 || halfClose(w.to)):
 		return true
-	}
-	dst.SetWriteDeadline(time.Now().Add(t.idle))
-	if t.over.Load() {
+	case isTimeout(err) && time.Now().Before(w.until(leaving)):
+		return w.over.Load() // else the other direction was not silent, or it was woken
+	case isTimeout(err) && leaving == 0 && !w.end.IsZero() && !time.Now().Before(w.end):
+		w.leave()
 		return false
 	}
-	_, err := dst.Write(p)
-	return err == nil
+	w.cut()
+	return true
 }
 
-// cut ends both directions: what still waits on either connection returns. over is set first, so that a deadline
-// which is set afterwards is seen to be of no more use.
-func (t *tunnel) cut(a, b net.Conn) {
-	t.over.Store(true)
-	past := time.Unix(1, 0)
-	a.SetDeadline(past)
-	b.SetDeadline(past)
+// pass passes bytes on, up to the next end of a frame where the tunnel is to be left.
+func (w *way) pass(p []byte) bool {
+	for len(p) > 0 {
+		switch {
+		case w.told:
+			w.frames.pass(p)
+			return true
+		case w.leaving.Load() == 0:
+			w.frames.pass(p)
+			return w.write(p)
+		}
+		n, whole := w.frames.next(p)
+		if !w.write(p[:n]) || whole && !w.tell() {
+			return false
+		}
+		p = p[n:]
+	}
+	return true
+}
+
+// tell tells the side at the end that the tunnel closes, unless the other side has done so.
+func (w *way) tell() bool {
+	w.told = true
+	return w.frames.closed || w.write(closeFrame(w.masked))
+}
+
+func (w *way) write(p []byte) bool {
+	for {
+		leaving, until := w.leaving.Load(), time.Now().Add(w.idle)
+		if leaving != 0 {
+			until = time.Unix(0, leaving)
+		}
+		w.to.SetWriteDeadline(until)
+		if w.leaving.Load() == leaving {
+			break
+		}
+	}
+	if w.over.Load() {
+		return false
+	}
+	_, err := w.to.Write(p)
+	return err == nil
 }
 
 // halfClose passes an end on, where the connection can do so.

@@ -15,17 +15,35 @@ import (
 //	    publish:
 //	      url: "amqp://user:${PASSWORD}@rabbit:5672"
 type Where struct {
-	// The address: amqp://host:5672 for RabbitMQ, with user, password and virtual host where they are needed
-	// (amqp://user:password@host:5672/vhost; in them, % and letters such as # ? / and @ are written %25, %23, %3F, %2F and
-	// %40), and amqps:// for TLS. Several hosts with commas between them are those of a cluster. `memory:` keeps queues
-	// within the process, and loses them with it.
+	// The address: amqp://user:password@host:5672/vhost for RabbitMQ, kafka://user:password@host:9092 for Kafka,
+	// nats://user:password@host:4222 for NATS with JetStream; an s after the scheme (amqps://, kafkas://, natss://) is for
+	// TLS. User, password and virtual host stand where they are needed; in them, % and letters such as # ? / and @ are
+	// written %25, %23, %3F, %2F and %40. Several hosts with commas between them are those of a cluster. Kafka can be told
+	// the consumer group (?group=sluice-QUEUE), how user and password are told (?sasl=plain, scram-sha-256 or
+	// scram-sha-512) and how many partitions a topic gets that is made (?partitions=8); NATS how many servers keep a stream
+	// that is made (?replicas=1). `memory:` keeps queues within the process, and loses them with it.
 	URL sluice.Secret `yaml:"url,short" required:"true"`
-	// Make a queue that is not there: in RabbitMQ a quorum queue, which outlives a restart. Without it, to publish to a
+	// Make a queue that is not there: in RabbitMQ a quorum queue, in Kafka a topic, in NATS a stream of the work queue sort
+	// with the queue as its subject, all of which outlive a restart. Without it, to publish to a
 	// queue that is not there is answered with 503, and a route waits until somebody has made its queue. A queue that is
 	// there is taken as it is.
 	Create bool `yaml:"create"`
 	// The longest time that a request waits until the broker has confirmed its message.
 	Timeout time.Duration `yaml:"timeout" min:"1ms" max:"5m"`
+	// Certificates of the authorities that vouch for the broker's certificate; left out, those of the machine.
+	CA sluice.Path `yaml:"ca"`
+	// The certificate to show the broker, with the key in `key`.
+	Cert sluice.Path `yaml:"cert"`
+	// The private key of `cert`.
+	Key sluice.Path `yaml:"key"`
+}
+
+// Check wants a certificate with its key.
+func (w *Where) Check() error {
+	if (w.Cert == "") != (w.Key == "") {
+		return sluice.At("cert", errors.New("a certificate needs its key; want cert and key, or none of them"))
+	}
+	return nil
 }
 
 // NodeBound tells of queues in memory.

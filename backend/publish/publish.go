@@ -35,7 +35,11 @@ func open(env *sluice.Env, w *Where) (*Backend, error) {
 	if err != nil {
 		return nil, sluice.At("url", err)
 	}
-	b, err := scheme.Open(a, broker.Options{Create: w.Create || a.Scheme == "memory"})
+	tls, err := broker.TLS(string(w.CA), string(w.Cert), string(w.Key))
+	if err != nil {
+		return nil, sluice.At("ca", err)
+	}
+	b, err := scheme.Open(a, broker.Options{Create: w.Create || a.Scheme == "memory", TLS: tls})
 	if err != nil {
 		return nil, sluice.At("url", err)
 	}

@@ -45,7 +45,7 @@ func New(a broker.Address, o broker.Options) (*Broker, error) {
 	if a.Path == "" {
 		a.Path = "/"
 	}
-	b := &Broker{create: o.Create, publishing: &link{address: a, purpose: "publishes"}, consuming: &link{address: a, purpose: "consumes"},
+	b := &Broker{create: o.Create, publishing: &link{address: a, options: o, purpose: "publishes"}, consuming: &link{address: a, options: o, purpose: "consumes"},
 		turns: make(chan struct{}, channels)}
 	b.closed, b.stop = context.WithCancel(context.Background())
 	return b, nil

@@ -31,6 +31,27 @@ func TestSuite(t *testing.T) {
 		Open: func(t *testing.T, o broker.Options) broker.Broker { return open(t, r.URL(), o) }})
 }
 
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	authority := servers.NewAuthority(t, "root")
+	leaf := authority.Issue(servers.Leaf{Server: true})
+	r := servers.StartRabbitMQ(t, servers.RabbitMQOptions{TLS: leaf})
+	c, err := broker.TLS(authority.CertFile, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, r.URL(), broker.Options{Create: true, TLS: c})
+	defer b.Close(t.Context())
+	if err := b.Publish(t.Context(), "q", make([]broker.Message, 3)); err != nil {
+		t.Errorf("publish: %v", err)
+	}
+	other := open(t, r.URL(), broker.Options{})
+	defer other.Close(t.Context())
+	if err := other.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("without its authority: %v", err)
+	}
+}
+
 func TestWrong(t *testing.T) {
 	t.Parallel()
 	r := servers.StartRabbitMQ(t, servers.RabbitMQOptions{User: "node", Password: "sesame"})

@@ -2,7 +2,6 @@ package amqp
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -26,6 +25,7 @@ const (
 // link is a connection that is made when it is first needed, and again when it was lost.
 type link struct {
 	address broker.Address
+	options broker.Options
 	// purpose is what the server's tools show of it.
 	purpose string
 
@@ -110,7 +110,7 @@ func (l *link) connect() (*amqp.Connection, error) {
 		}}
 	scheme := "amqp://"
 	if a.TLS {
-		scheme, config.TLSClientConfig = "amqps://", &tls.Config{MinVersion: tls.VersionTLS12}
+		scheme, config.TLSClientConfig = "amqps://", l.options.Encryption()
 	}
 	var errs []error
 	for _, i := range rand.Perm(len(a.Hosts)) {

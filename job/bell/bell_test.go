@@ -17,6 +17,7 @@ import (
 	"github.com/sluiceapi/sluice/job/bell"
 	"github.com/sluiceapi/sluice/job/sqlite"
 	"github.com/sluiceapi/sluice/sluicetest"
+	"github.com/sluiceapi/sluice/sluicetest/brokers"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
@@ -43,6 +44,18 @@ func TestAMQP(t *testing.T) {
 	t.Parallel()
 	r := servers.StartRabbitMQ(t, servers.RabbitMQOptions{})
 	sluicetest.Bell(t, func(t *testing.T) job.Bell { return open(t, r.URL()) })
+}
+
+func TestKafka(t *testing.T) {
+	t.Parallel()
+	k := brokers.StartKafka(t, "node", "sesame")
+	sluicetest.Bell(t, func(t *testing.T) job.Bell { return open(t, k.URL()) })
+}
+
+func TestNATS(t *testing.T) {
+	t.Parallel()
+	n := brokers.StartNATS(t, "node", "sesame")
+	sluicetest.Bell(t, func(t *testing.T) job.Bell { return open(t, n.URL()) })
 }
 
 // What is no hint is not heard, and does not stay in the way.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,11 +18,31 @@ func (r *Record) Claim(ctx context.Context, c job.Claim) ([]job.Claimed, error) 
 		a.Job, err = scanJob(rows, &a.Request)
 		return a, err
 	}
-	args := []any{c.Endpoints, c.Limit, lease, c.Lease}
-	if len(c.IDs) == 0 {
-		return collect(ctx, r.pool, scan, claimDue, args...)
+	text, args := claimDue, []any{c.Endpoints, c.Limit, lease, c.Lease}
+	if len(c.IDs) > 0 {
+		text, args = claimIDs, append(args, c.IDs)
 	}
-	return collect(ctx, r.pool, scan, claimIDs, append(args, c.IDs)...)
+	var claimed []job.Claimed
+	err := again(func() error {
+		// What is known of the number of rows is never true of a queue, so the order is to come from the index that has it: else
+		// all that waits is sorted for each claim. Both statements go out in one write, as one transaction.
+		b := &pgx.Batch{}
+		b.Queue(`SELECT set_config(name, 'off', true) FROM unnest(ARRAY['enable_seqscan', 'enable_bitmapscan', 'enable_sort']) AS name`)
+		b.Queue(text, args...)
+		results := r.pool.SendBatch(ctx, b)
+		_, err := results.Exec()
+		if err == nil {
+			var rows pgx.Rows
+			if rows, err = results.Query(); err == nil {
+				claimed, err = pgx.CollectRows(rows, func(pgx.CollectableRow) (job.Claimed, error) { return scan(rows) })
+			}
+		}
+		return errors.Join(err, results.Close())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
 }
 
 // Extend has leases last.

@@ -211,7 +211,7 @@ func (f *fill) begin(x *sluice.Exchange, outer []sluice.Field) bool {
 	now := c.now()
 	p, why := weigh(c.config, &x.Response, now)
 	switch {
-	case why != "" || !p.public && c.shows(x) || x.Response.Body.Len() > int64(c.config.MaxBody):
+	case why != "" || x.Response.Leave != nil || !p.public && c.shows(x) || x.Response.Body.Len() > int64(c.config.MaxBody):
 		f.drop(true)
 		return false
 	case len(f.tags.Stamps) > 0 && !x.Seen.Covers(x.Seen.Reads()): // older than the purge that began a generation

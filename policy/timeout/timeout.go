@@ -18,6 +18,8 @@ var Kind = sluice.NewPolicy("timeout", Config{}, open, sluice.Manual(source))
 // Config gives everything below this policy a deadline: the policies after it, the backend, and the answer's last
 // byte. What is not done by then is given up, and the client gets 504; an answer that has begun is cut off.
 //
+// An answer that lasts until one side ends it, as a WebSocket and a stream of events do, must only begin by then.
+//
 // It can only shorten what listen.limits.whole_timeout leaves. A backend that pays no heed to the deadline, as a Go
 // function may, is not stopped by it: the client gets its 504 when that returns.
 type Config struct {
@@ -46,10 +48,15 @@ type handler struct {
 }
 
 // Serve brings the deadline forward. It stays there: a streamed answer, or a request's body that is still read, falls
-// under it too.
+// under it too. Where the answer lasts it is put back.
 func (h *handler) Serve(x *sluice.Exchange) error {
-	if mine := h.now().Add(h.after); x.Deadline.IsZero() || mine.Before(x.Deadline) {
+	before, mine := x.Deadline, h.now().Add(h.after)
+	if before.IsZero() || mine.Before(before) {
 		x.Deadline = mine
 	}
-	return h.next.Serve(x)
+	err := h.next.Serve(x)
+	if err == nil && x.Response.Leave != nil {
+		x.Deadline = before
+	}
+	return err
 }

@@ -33,6 +33,7 @@ func TestDeadline(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		before time.Time
+		lasts  bool
 		err    error
 		want   time.Time
 	}{
@@ -40,12 +41,17 @@ func TestDeadline(t *testing.T) {
 		{name: "a later one before", before: start.Add(time.Minute), want: start.Add(5 * time.Second)},
 		{name: "an earlier one before", before: start.Add(time.Second), want: start.Add(time.Second)},
 		{name: "after an error", before: start.Add(time.Minute), err: failure, want: start.Add(5 * time.Second)},
+		{name: "of an answer that lasts", before: start.Add(time.Minute), lasts: true, want: start.Add(5 * time.Second)},
+		{name: "of one that lasts, with none before", lasts: true, want: start.Add(5 * time.Second)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var inside time.Time
 			h := setup(t, 5*time.Second, func(x *sluice.Exchange) error {
 				inside = x.Deadline
+				if c.lasts {
+					x.Response.Leave = func() {}
+				}
 				return c.err
 			})
 			x := sluice.NewExchange(nil)
@@ -53,7 +59,11 @@ func TestDeadline(t *testing.T) {
 			if err := h.Serve(x); !errors.Is(err, c.err) {
 				t.Errorf("error %v, want %v", err, c.err)
 			}
-			if !inside.Equal(c.want) || !x.Deadline.Equal(c.want) {
+			after := c.want
+			if c.lasts {
+				after = c.before
+			}
+			if !inside.Equal(c.want) || !x.Deadline.Equal(after) {
 				t.Errorf("deadline %v within and %v after, want %v", inside, x.Deadline, c.want)
 			}
 		})

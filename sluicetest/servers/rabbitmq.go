@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 // RabbitMQOptions are how a RabbitMQ is set up. The zero value lets the user guest in, with the password guest.
 type RabbitMQOptions struct {
 	User, Password string
+	// TLS is the certificate with which it takes encrypted connections, and no others.
+	TLS *Certificate
 }
 
 // RabbitMQ is a RabbitMQ server of one node, with an Erlang port mapper of its own. Its methods may be called from any
@@ -45,7 +48,7 @@ func StartRabbitMQ(o Owner, options RabbitMQOptions) *RabbitMQ {
 
 func startRabbitMQ(o Owner, options RabbitMQOptions) (*RabbitMQ, error) {
 	if options.User == "" {
-		options = RabbitMQOptions{User: "guest", Password: "guest"}
+		options.User, options.Password = "guest", "guest"
 	}
 	program, err := filepath.Abs(rabbitMQ)
 	if err == nil {
@@ -102,17 +105,26 @@ func (r *RabbitMQ) startMapper() error {
 
 // URL is how to connect to it: amqp://, with user and password.
 func (r *RabbitMQ) URL() string {
-	u := url.URL{Scheme: "amqp", Host: r.Address(), Path: "/", User: url.UserPassword(r.options.User, r.options.Password)}
+	scheme := "amqp"
+	if r.options.TLS != nil {
+		scheme = "amqps"
+	}
+	u := url.URL{Scheme: scheme, Host: r.Address(), Path: "/", User: url.UserPassword(r.options.User, r.options.Password)}
 	return u.String()
 }
 
 // config are its settings, as terms of Erlang.
 func (r *RabbitMQ) config(port int) string {
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-	return fmt.Sprintf(`[{rabbit, [{tcp_listeners, [{"127.0.0.1", %d}]}, {default_user, <<"%s">>}, {default_pass, <<"%s">>},
+	listeners := fmt.Sprintf(`{tcp_listeners, [{"127.0.0.1", %d}]}`, port)
+	if c := r.options.TLS; c != nil {
+		listeners = fmt.Sprintf(`{tcp_listeners, []}, {ssl_listeners, [{"127.0.0.1", %d}]}, {ssl_options, [{certfile, "%s"}, {keyfile, "%s"}]}`,
+			port, quote.Replace(c.CertFile), quote.Replace(c.KeyFile))
+	}
+	return fmt.Sprintf(`[{rabbit, [%s, {default_user, <<"%s">>}, {default_pass, <<"%s">>},
   {loopback_users, []}, {disk_free_limit, 1000000}, {vm_memory_high_watermark, {absolute, 2000000000}}]},
  {ra, [{wal_max_size_bytes, 16777216}]}].
-`, port, quote.Replace(r.options.User), quote.Replace(r.options.Password))
+`, listeners, quote.Replace(r.options.User), quote.Replace(r.options.Password))
 }
 
 // serve starts the server on a port and waits until it speaks AMQP.
@@ -137,7 +149,7 @@ func (r *RabbitMQ) serve(port int) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = p.ready(func() (bool, error) { return speaksAMQP(port), nil })
+	err = p.ready(func() (bool, error) { return speaksAMQP(port, r.options.TLS != nil), nil })
 	if err != nil {
 		p.kill()
 	}
@@ -145,7 +157,7 @@ func (r *RabbitMQ) serve(port int) (*process, error) {
 }
 
 // speaksAMQP tells whether a greeting is answered with a method frame (AMQP 0-9-1, section 2.2.4).
-func speaksAMQP(port int) bool {
+func speaksAMQP(port int, encrypted bool) bool {
 	const soon = 5 * time.Second
 	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), soon)
 	if err != nil {
@@ -153,6 +165,9 @@ func speaksAMQP(port int) bool {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(soon))
+	if encrypted {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) // whoever it is, it is not told anything
+	}
 	if _, err := c.Write([]byte("AMQP\x00\x00\x09\x01")); err != nil {
 		return false
 	}

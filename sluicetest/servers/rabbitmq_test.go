@@ -19,7 +19,7 @@ func TestRabbitMQ(t *testing.T) {
 	r.Restart()
 	r.Kill()
 	r.Empty()
-	if !speaksAMQP(r.Port()) {
+	if !speaksAMQP(r.Port(), false) {
 		t.Error("an emptied server does not answer")
 	}
 }

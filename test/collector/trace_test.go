@@ -97,7 +97,7 @@ endpoints:
 	})
 	t.Run("edge to gRPC to SQL", func(t *testing.T) {
 		trace := ask(t, "GET", "http://"+edge+"/grpc/1", 200)
-		c.want(t, trace, "edge server GET /grpc/{id}", "edge client user.v1.UserService/GetUser", "data server GetUser", "data client SELECT")
+		c.want(t, trace, "edge server GET /grpc/{id}", "edge client user.v1.UserService/GetUser", "data server user.v1.UserService/GetUser", "data client SELECT")
 	})
 	t.Run("request to job to worker", func(t *testing.T) {
 		trace := ask(t, "POST", "http://"+jobs+"/reports", 202)
@@ -312,5 +312,16 @@ func await(t *testing.T, what string, ask func() error) {
 			t.Fatalf("waiting until %s: %v", what, err)
 		case <-tick.C:
 		}
+	}
+}
+
+// TestCompose has the collector check what deploy/compose.yaml gives it.
+func TestCompose(t *testing.T) {
+	t.Parallel()
+	collector := filepath.Join(t.TempDir(), "collector")
+	compile(t, ".", collector, ".")
+	file := "../../deploy/compose/collector.yaml"
+	if out, err := exec.Command(collector, "validate", "--config", file).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", file, err, out)
 	}
 }
