@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/sluiceapi/sluice/examples/shop/fleet"
+	"github.com/sluiceapi/sluice/sluicetest/program"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
@@ -43,31 +44,36 @@ const nodeCount = 3
 // serve runs the shop until ctx ends, or a node does.
 func serve(ctx context.Context, o servers.Owner, port int, out io.Writer) error {
 	fmt.Fprintln(out, "building sluice")
-	p, err := newProgram(ctx, o)
+	p, err := program.Build(ctx, o)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "starting PostgreSQL and Redis")
 	f := fleet.Start(o)
-	p.variables = f.Variables("shop")
+	variables := f.Variables("shop")
 	fmt.Fprintln(out, "starting the nodes; the databases are made and filled first")
 	ended := make(chan error, nodeCount)
-	var nodes []*node
+	var nodes []*program.Node
 	for i := range nodeCount {
 		at := 0
 		if port > 0 {
 			at = port + i
 		}
-		n, err := p.start(o, at, ended)
+		n, err := p.Start(ctx, program.Run{Name: fmt.Sprintf("node%d", i+1), Files: []string{"examples/shop/sluice.yaml", "examples/shop/fleet.yaml"},
+			Variables: append([]string{fmt.Sprintf("SHOP_HTTP=127.0.0.1:%d", at), "SHOP_ADMIN=127.0.0.1:0"}, variables...)})
 		if err != nil {
 			return err
 		}
 		nodes = append(nodes, n)
 	}
-	for _, n := range nodes {
-		if err := n.wait(ctx, ended); err != nil {
+	for i, n := range nodes {
+		if err := n.Ready(ctx); err != nil {
 			return err
 		}
+		go func() {
+			<-n.Ended()
+			ended <- fmt.Errorf("node %d has ended:\n%s", i+1, n.Log())
+		}()
 	}
 	describe(out, f, nodes)
 	select {
@@ -78,14 +84,14 @@ func serve(ctx context.Context, o servers.Owner, port int, out io.Writer) error 
 	}
 }
 
-func describe(out io.Writer, f *fleet.Fleet, nodes []*node) {
+func describe(out io.Writer, f *fleet.Fleet, nodes []*program.Node) {
 	for i, n := range nodes {
-		fmt.Fprintf(out, "node %d   %s, metrics at %s/metrics\n", i+1, n.http, n.admin)
+		fmt.Fprintf(out, "node %d   %s, metrics at %s/metrics\n", i+1, n.HTTP, n.Admin)
 	}
 	fmt.Fprintf(out, "catalog  %s\n", f.Catalog.URL("shop"))
 	for i, s := range f.Shards {
 		fmt.Fprintf(out, "shard %c  %s\n", 'a'+i, s.URL("shop"))
 	}
 	fmt.Fprintf(out, "redis    %s\n", f.Redis.URL())
-	fmt.Fprintf(out, "try      curl %s/api/products/7\nCtrl-C ends all of it\n", nodes[0].http)
+	fmt.Fprintf(out, "try      curl %s/api/products/7\nCtrl-C ends all of it\n", nodes[0].HTTP)
 }

@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 
 	"github.com/sluiceapi/sluice/examples/tiers/tiers"
@@ -40,14 +37,8 @@ func main() {
 
 // serve runs the tiers until ctx ends.
 func serve(ctx context.Context, o servers.Owner, port int, out io.Writer) error {
-	fmt.Fprintln(out, "building sluice")
-	with, err := build(ctx, o)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(out, "starting three data nodes, each of which fills its database, and the edge")
-	with.Data, with.Port = 3, port
-	t, err := tiers.Start(ctx, o, with)
+	fmt.Fprintln(out, "building sluice; starting three data nodes, each of which fills its database, and the edge")
+	t, err := tiers.Start(ctx, o, tiers.Options{Data: 3, Port: port})
 	if err != nil {
 		return err
 	}
@@ -58,24 +49,4 @@ func serve(ctx context.Context, o servers.Owner, port int, out io.Writer) error 
 	fmt.Fprintf(out, "try     curl %s/user/42\nCtrl-C ends all of it\n", t.Edge.HTTP)
 	<-ctx.Done()
 	return ctx.Err()
-}
-
-// build builds sluice from this tree.
-func build(ctx context.Context, o servers.Owner) (with tiers.Options, err error) {
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return with, fmt.Errorf("asking go for the module's folder: %w", err)
-	}
-	dir, err := os.MkdirTemp("", "sluice-tiers-")
-	if err != nil {
-		return with, err
-	}
-	o.Cleanup(func() { os.RemoveAll(dir) })
-	with.Root, with.Program = strings.TrimSpace(string(root)), filepath.Join(dir, "sluice")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", with.Program, "./cmd/sluice")
-	cmd.Dir = with.Root
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return with, fmt.Errorf("go build ./cmd/sluice: %w\n%s", err, output)
-	}
-	return with, nil
 }

@@ -37,12 +37,7 @@ func TestTiers(t *testing.T) {
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	with, err := build(ctx, t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	with.Data = 3
-	s, err := tiers.Start(ctx, t, with)
+	s, err := tiers.Start(ctx, t, tiers.Options{Data: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,25 +4,23 @@ package tiers
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/sluiceapi/sluice/sluicetest/program"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
 // Tiers are the nodes that run. They stop with their owner.
 type Tiers struct {
-	Edge *Node
-	Data []*Node
+	Edge *program.Node
+	Data []*program.Node
 	// Authority has issued the certificates of all nodes. A client of a data node needs one too.
 	Authority *servers.Authority
 }
 
 // Options say what is run.
 type Options struct {
-	// Program is sluice, and Root the folder of its source, which has the example's files.
-	Program, Root string
 	// Data is how many data nodes there are.
 	Data int
 	// Port is where the edge listens; 0 is a free port.
@@ -31,36 +29,34 @@ type Options struct {
 
 // Start runs the tiers: each data node with a database of its own, on free ports. It returns when all are ready.
 func Start(ctx context.Context, o servers.Owner, with Options) (*Tiers, error) {
-	dir, err := os.MkdirTemp("", "sluice-tiers-")
+	p, err := program.Build(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	o.Cleanup(func() { os.RemoveAll(dir) })
 	t := &Tiers{Authority: servers.NewAuthority(o, "tiers")}
-	r := &runner{owner: o, program: with.Program, root: with.Root, dir: dir, ended: make(chan error, with.Data+1)}
 	var targets []string
 	for i := range with.Data {
 		own := t.Authority.Issue(servers.Leaf{CommonName: "data", Server: true})
-		n, err := r.start(fmt.Sprintf("data%d", i+1), "examples/tiers/data.yaml",
-			"DATA_HTTPS=127.0.0.1:0", "DATA_ADMIN=127.0.0.1:0", "DATA_CERT="+own.CertFile, "DATA_KEY="+own.KeyFile,
-			"TIERS_CA="+t.Authority.CertFile, "USERS_URL=sqlite:"+filepath.Join(dir, fmt.Sprintf("users%d.db", i+1)))
+		n, err := p.Start(ctx, program.Run{Name: fmt.Sprintf("data%d", i+1), Files: []string{"examples/tiers/data.yaml"}, Variables: []string{
+			"DATA_HTTPS=127.0.0.1:0", "DATA_ADMIN=127.0.0.1:0", "DATA_CERT=" + own.CertFile, "DATA_KEY=" + own.KeyFile,
+			"TIERS_CA=" + t.Authority.CertFile, "USERS_URL=sqlite:" + filepath.Join(p.Dir, fmt.Sprintf("users%d.db", i+1))}})
 		if err != nil {
 			return nil, err
 		}
 		t.Data = append(t.Data, n)
 	}
 	for _, n := range t.Data {
-		if err := r.wait(ctx, n); err != nil {
+		if err := n.Ready(ctx); err != nil {
 			return nil, err
 		}
 		targets = append(targets, strings.TrimPrefix(n.HTTPS, "https://"))
 	}
 	own := t.Authority.Issue(servers.Leaf{CommonName: "edge", Client: true})
-	t.Edge, err = r.start("edge", "examples/tiers/edge.yaml",
-		fmt.Sprintf("EDGE_HTTP=127.0.0.1:%d", with.Port), "EDGE_ADMIN=127.0.0.1:0", "EDGE_CERT="+own.CertFile, "EDGE_KEY="+own.KeyFile,
-		"TIERS_CA="+t.Authority.CertFile, "USERS_TARGET="+strings.Join(targets, ","))
+	t.Edge, err = p.Start(ctx, program.Run{Name: "edge", Files: []string{"examples/tiers/edge.yaml"}, Variables: []string{
+		fmt.Sprintf("EDGE_HTTP=127.0.0.1:%d", with.Port), "EDGE_ADMIN=127.0.0.1:0", "EDGE_CERT=" + own.CertFile, "EDGE_KEY=" + own.KeyFile,
+		"TIERS_CA=" + t.Authority.CertFile, "USERS_TARGET=" + strings.Join(targets, ",")}})
 	if err != nil {
 		return nil, err
 	}
-	return t, r.wait(ctx, t.Edge)
+	return t, t.Edge.Ready(ctx)
 }
