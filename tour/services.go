@@ -37,8 +37,8 @@ func services(ctx context.Context, s *site) ([]string, error) {
 		return nil, err
 	}
 	return []string{
-		fmt.Sprintf("GET /user/{id} of the user service, over HTTP: %s;", measured[0]),
-		fmt.Sprintf("user.v1.UserService/GetUser, over gRPC: %s; both:", measured[1]),
+		fmt.Sprintf("GET /user/{id} of the user service, HTTP: %s;", measured[0]),
+		fmt.Sprintf("user.v1.UserService/GetUser, gRPC: %s; both:", measured[1]),
 		answers[0],
 		fmt.Sprintf("%d requests over its 2 nodes, %s, by mutual TLS", 2*(calls+1), shares),
 	}, nil

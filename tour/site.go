@@ -21,7 +21,6 @@ type site struct {
 	stack  *stack.Stack
 	trio   []*program.Node // the stack's nodes
 	shop   *program.Node   // on SQLite, alone
-	spans  *collector      // takes the traces of all
 	issuer *issuer.Issuer  // whose tokens the trio takes
 	nodes  int             // that parts have started
 }
@@ -29,15 +28,11 @@ type site struct {
 // newSite starts the stack, and the shop on SQLite files in the temporary folder. All of it ends with the owner.
 func newSite(ctx context.Context, o servers.Owner) (s *site, err error) {
 	s = &site{owner: o}
-	if s.spans, err = startCollector(); err != nil {
-		return nil, err
-	}
-	o.Cleanup(s.spans.close)
 	if s.issuer, err = issuer.Start(); err != nil {
 		return nil, err
 	}
 	o.Cleanup(s.issuer.Close)
-	s.stack, err = stack.Start(ctx, o, stack.Options{Traces: s.spans.url, Say: progress,
+	s.stack, err = stack.Start(ctx, o, stack.Options{Collector: true, Say: progress,
 		Variables: []string{"SHOP_ISSUER=" + s.issuer.Name(), "SHOP_KEYS=" + s.issuer.KeysURL()}})
 	if err != nil {
 		return nil, err
@@ -47,7 +42,7 @@ func newSite(ctx context.Context, o servers.Owner) (s *site, err error) {
 	dir := s.stack.Program.Dir
 	s.shop, err = s.start(ctx, []string{"examples/shop/sluice.yaml"}, "CATALOG_URL=sqlite:"+filepath.Join(dir, "catalog.db"),
 		"SHOP_URL=sqlite:"+filepath.Join(dir, "shop.db"), "SHOP_HTTP=127.0.0.1:0", "SHOP_ADMIN=127.0.0.1:0",
-		"OTEL_EXPORTER_OTLP_ENDPOINT="+s.spans.url)
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+s.stack.Collector.URL())
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"math"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
 func TestWalk(t *testing.T) {
@@ -107,27 +109,31 @@ func TestHistogram(t *testing.T) {
 	}
 }
 
-// field is a length-delimited field of protobuf.
-func field(number int, text string) string {
-	return string(binary.AppendUvarint([]byte{byte(number<<3 | 2)}, uint64(len(text)))) + text
-}
-
-func fixed(number int, value uint64) string {
-	return string(binary.LittleEndian.AppendUint64([]byte{byte(number<<3 | 1)}, value))
-}
-
-func TestReadSpans(t *testing.T) {
+func TestLineOf(t *testing.T) {
 	t.Parallel()
-	one := field(1, "\x01\x02") + field(2, "\x03") + field(4, "\x04") + field(5, "GET /") + "\x30\x02" + fixed(7, 100) + fixed(8, 350)
-	message := field(1, field(1, "resource")+field(2, field(1, "scope")+field(2, one)+field(2, "")))
-	got, err := readSpans([]byte(message))
-	want := span{trace: "0102", id: "03", parent: "04", name: "GET /", took: 250}
-	if err != nil || len(got) != 2 || got[0] != want {
-		t.Errorf("got %+v, %v; want %+v first", got, err, want)
+	all := []servers.Span{
+		{Service: "users", Kind: "server", Name: "GetUser", ID: "3", Parent: "2"},
+		{Service: "shop", Kind: "server", Name: "GET /user", ID: "1", Parent: "0"},
+		{Service: "shop", Kind: "client", Name: "GetUser", ID: "2", Parent: "1"},
 	}
-	for cut := 1; cut < len(message); cut++ {
-		if _, err := readSpans([]byte(message[:cut])); err == nil {
-			t.Errorf("no error though it ends after %d bytes", cut)
-		}
+	want := []string{"shop server GET", "shop client", "users server GetUser"}
+	line, err := lineOf(all, "0", want)
+	if err != nil || len(line) != 3 || line[2].ID != "3" {
+		t.Errorf("got %v, %v", line, err)
+	}
+	if got, err := lineOf(all, "1", want); err == nil {
+		t.Errorf("below another span: got %v", got)
+	}
+	if got, err := lineOf(all, "0", append(want, "users client SELECT")); err == nil {
+		t.Errorf("a span that is not there: got %v", got)
+	}
+}
+
+func TestPanelQueries(t *testing.T) {
+	t.Parallel()
+	var board panel
+	err := json.Unmarshal([]byte(`{"panels": [{"targets": [{"expr": "a{instance=~\"$instance\"}"}]}, {"panels": [{"targets": [{"expr": "rate(b[$__rate_interval])"}]}]}]}`), &board)
+	if got := strings.Join(board.queries(), " "); err != nil || got != `a{instance=~".*"} rate(b[1m])` {
+		t.Errorf("got %s, %v", got, err)
 	}
 }

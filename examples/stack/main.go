@@ -23,6 +23,7 @@ func main() {
 	with := stack.Options{}
 	flag.IntVar(&with.Port, "port", 8080, "where nginx listens; 0 is a free `port`")
 	flag.StringVar(&with.Traces, "traces", os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "the OTLP `endpoint` for traces, such as http://127.0.0.1:4317")
+	flag.BoolVar(&with.Collector, "collector", false, "build and start a collector for traces, instead of -traces")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()

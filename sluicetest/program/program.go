@@ -32,12 +32,22 @@ func Build(ctx context.Context, o servers.Owner) (*Program, error) {
 	}
 	o.Cleanup(func() { os.RemoveAll(dir) })
 	p := &Program{Path: filepath.Join(dir, "sluice"), Root: strings.TrimSpace(string(root)), Dir: dir, owner: o}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", p.Path, "./cmd/sluice")
-	cmd.Dir = p.Root
+	return p, p.build(ctx, p.Path, "", "./cmd/sluice")
+}
+
+// Beside builds another program, from the module in a folder of this one, and tells where it is.
+func (p *Program) Beside(ctx context.Context, module string) (path string, err error) {
+	path = filepath.Join(p.Dir, filepath.Base(module))
+	return path, p.build(ctx, path, module, ".")
+}
+
+func (p *Program) build(ctx context.Context, path, module, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+	cmd.Dir = filepath.Join(p.Root, module)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build ./cmd/sluice: %w\n%s", err, output)
+		return fmt.Errorf("go build %s: %w\n%s", filepath.Join(module, pkg), err, output)
 	}
-	return p, nil
+	return nil
 }
 
 // Write puts a file into Dir in one step, so that nobody reads a half of it.

@@ -22,6 +22,8 @@ type Stack struct {
 	RabbitMQ   *servers.RabbitMQ
 	Nginx      *servers.Nginx
 	Prometheus *servers.Prometheus
+	// Collector has the traces of all nodes; nil where there is none.
+	Collector *servers.Collector
 	// Nodes serve the shop. They can be stopped and started again, at the same addresses.
 	Nodes []*program.Node
 	// Users serve the user service to whoever has a certificate of Authority.
@@ -36,8 +38,10 @@ type Stack struct {
 type Options struct {
 	// Port is where nginx listens beside its free port; 0 is nowhere.
 	Port int
-	// Traces is the OTLP endpoint for the traces of all nodes; "" is none.
-	Traces string
+	// Traces is the OTLP endpoint for the traces of all nodes; "" is none. With Collector it is that of a collector, which
+	// is built from test/collector; that takes minutes the first time.
+	Traces    string
+	Collector bool
 	// Overlays are laid over the files of the shop's nodes, and Variables added to their environment.
 	Overlays  func(*program.Program) ([]string, error)
 	Variables []string
@@ -57,10 +61,12 @@ func Start(ctx context.Context, o servers.Owner, with Options) (*Stack, error) {
 	}
 	s := &Stack{traces: with.Traces, port: with.Port}
 	with.Say("building sluice; starting PostgreSQL with replicas and shards, Redis and RabbitMQ")
-	built := make(chan error, 1)
+	built, collector := make(chan error, 1), ""
 	go func() (err error) {
 		defer func() { built <- err }()
-		s.Program, err = program.Build(ctx, o)
+		if s.Program, err = program.Build(ctx, o); err == nil && with.Collector {
+			collector, err = s.Program.Beside(ctx, "test/collector")
+		}
 		return err
 	}()
 	// An owner ends the goroutine that a server cannot be started in, and that is this one.
@@ -77,6 +83,10 @@ func Start(ctx context.Context, o servers.Owner, with Options) (*Stack, error) {
 	s.Authority = servers.NewAuthority(o, "stack")
 	if err := wait(); err != nil {
 		return nil, err
+	}
+	if with.Collector {
+		s.Collector = servers.StartCollector(o, collector)
+		s.traces = s.Collector.URL()
 	}
 	with.Say("starting the nodes; their databases are made and filled first")
 	if err := s.startUsers(ctx); err != nil {

@@ -34,7 +34,10 @@ func (s *Stack) Status(ctx context.Context, out io.Writer) error {
 	row("Redis", s.Fleet.Redis.URL(), "counters, cached answers, notices")
 	row("RabbitMQ", s.RabbitMQ.URL(), "wakes those who work on jobs")
 	row("Prometheus", s.Prometheus.URL(), s.scraped(ctx))
-	if s.traces != "" {
+	switch {
+	case s.Collector != nil:
+		row("collector", s.traces, "writes traces into "+s.Collector.Folder())
+	case s.traces != "":
 		row("traces", s.traces, "of all nodes")
 	}
 	return t.Flush()
