@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 
 	"github.com/sluiceapi/sluice/sluicetest/servers"
@@ -35,8 +34,6 @@ func parts() []part {
 }
 
 func main() {
-	// The signal that ends children with their parent hangs on a thread, so all children are started from this one.
-	runtime.LockOSThread()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	err := run(ctx)

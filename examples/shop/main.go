@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 
 	"github.com/sluiceapi/sluice/examples/shop/fleet"
@@ -20,8 +19,6 @@ import (
 )
 
 func main() {
-	// The signal that ends children with their parent hangs on a thread, so all children are started from this one.
-	runtime.LockOSThread()
 	port := flag.Int("port", 8080, "where the first node listens; the others follow it, and 0 is free `ports`")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +81,6 @@ func (u *untilSaid) Write(p []byte) (int, error) {
 // TestServe starts the whole fleet, as make shop-postgres does, and interrupts it.
 func TestServe(t *testing.T) {
 	t.Parallel()
-	runtime.LockOSThread() // see main
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	out := &untilSaid{last: "Ctrl-C", end: cancel}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 
 	"github.com/sluiceapi/sluice/examples/stack/stack"
@@ -18,8 +17,6 @@ import (
 )
 
 func main() {
-	// The signal that ends children with their parent hangs on a thread, so all children are started from this one.
-	runtime.LockOSThread()
 	with := stack.Options{}
 	flag.IntVar(&with.Port, "port", 8080, "where nginx listens; 0 is a free `port`")
 	flag.StringVar(&with.Traces, "traces", os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "the OTLP `endpoint` for traces, such as http://127.0.0.1:4317")

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 
 	"github.com/sluiceapi/sluice/examples/tiers/tiers"
@@ -17,8 +16,6 @@ import (
 )
 
 func main() {
-	// The signal that ends children with their parent hangs on a thread, so all children are started from this one.
-	runtime.LockOSThread()
 	port := flag.Int("port", 8080, "where the edge listens; 0 is a free `port`")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

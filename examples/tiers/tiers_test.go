@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +32,6 @@ func get(ctx context.Context, t *testing.T, url string) (int, string) {
 
 // The edge calls all of its data nodes, and clients see nothing of it.
 func TestTiers(t *testing.T) {
-	runtime.LockOSThread() // see main
-	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	s, err := tiers.Start(ctx, t, tiers.Options{Data: 3})

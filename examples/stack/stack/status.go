@@ -29,7 +29,7 @@ func (s *Stack) Status(ctx context.Context, out io.Writer) error {
 	}
 	row("catalog", s.Fleet.Catalog.URL("shop"), "jobs and users are databases of it too")
 	for i, shard := range s.Fleet.Shards {
-		row(fmt.Sprintf("shard %c", 'a'+i), shard.Primary.URL("shop"), fmt.Sprintf("%d replicas", len(shard.Replicas)))
+		row(fmt.Sprintf("shard %c", 'a'+i), shard.Primary.URL("shop"), replicas(len(shard.Replicas)))
 	}
 	row("Redis", s.Fleet.Redis.URL(), "counters, cached answers, notices")
 	row("RabbitMQ", s.RabbitMQ.URL(), "wakes those who work on jobs")
@@ -41,6 +41,16 @@ func (s *Stack) Status(ctx context.Context, out io.Writer) error {
 		row("traces", s.traces, "of all nodes")
 	}
 	return t.Flush()
+}
+
+func replicas(n int) string {
+	switch n {
+	case 0:
+		return "a primary"
+	case 1:
+		return "a primary and a replica"
+	}
+	return fmt.Sprintf("a primary and %d replicas", n)
 }
 
 func state(ctx context.Context, n *program.Node) string {
