@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// serve runs the stack until ctx ends. That a node ends is told, and no more: the others go on.
+// serve runs the stack until ctx ends.
 func serve(ctx context.Context, o servers.Owner, with stack.Options, out io.Writer) error {
 	with.Say = func(text string) { fmt.Fprintln(out, text) }
 	s, err := stack.Start(ctx, o, with)
@@ -53,11 +53,17 @@ try  curl %[1]s/api/products/7
      curl -i -d '{"category": "books"}' -H 'content-type: application/json' %[1]s/api/process
 Ctrl-C ends all of it
 `, s.URL())
+	return watch(ctx, s, out)
+}
+
+// watch tells of nodes that end, and no more, since the others go on, until ctx ends.
+func watch(ctx context.Context, s *stack.Stack, out io.Writer) error {
 	ended := make(chan int, len(s.Nodes))
 	for i, n := range s.Nodes {
+		end := n.Ended()
 		go func() {
 			select {
-			case <-n.Ended():
+			case <-end:
 				ended <- i + 1
 			case <-ctx.Done():
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -84,6 +85,22 @@ func (c *client) round(n int) {
 	c.want(200, fmt.Sprintf("user%d@example.org", n), "GET", fmt.Sprint("/grpc/user/", n), "")
 }
 
+// saying tells when a text was written.
+type saying struct {
+	text string
+	all  strings.Builder
+	said chan struct{}
+}
+
+func (s *saying) Write(p []byte) (int, error) {
+	before := strings.Contains(s.all.String(), s.text)
+	s.all.Write(p)
+	if !before && strings.Contains(s.all.String(), s.text) {
+		close(s.said)
+	}
+	return len(p), nil
+}
+
 // TestStack starts the whole system and goes through it: every part answers, also while nodes leave and come back.
 func TestStack(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -113,6 +130,11 @@ func TestStack(t *testing.T) {
 		}
 	}
 
+	watching, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	out, watched := &saying{text: "nginx asks the others", said: make(chan struct{})}, make(chan error, 1)
+	go func() { watched <- watch(watching, s, out) }()
+
 	// A node that stops in good order takes nothing with it.
 	drained := make(chan error, 1)
 	go func() { drained <- s.Nodes[0].Drain(ctx) }()
@@ -135,6 +157,11 @@ func TestStack(t *testing.T) {
 		c.round(n)
 	}
 	c.job()
+	<-out.said
+	unwatch()
+	if err := <-watched; !errors.Is(err, context.Canceled) || !strings.Contains(out.all.String(), "of 3 nodes are ready") {
+		t.Errorf("watching ended with %v, having said %s", err, out.all.String())
+	}
 	for _, n := range s.Nodes[:2] {
 		if err := n.Start(ctx); err != nil {
 			t.Fatal(err)

@@ -60,7 +60,11 @@ func Start(ctx context.Context, o servers.Owner, with Options) (*Stack, error) {
 		with.Say = func(string) {}
 	}
 	s := &Stack{traces: with.Traces, port: with.Port}
-	with.Say("building sluice; starting PostgreSQL with replicas and shards, Redis and RabbitMQ")
+	what := "sluice"
+	if with.Collector {
+		what += " and a collector, which takes minutes the first time"
+	}
+	with.Say("building " + what + "; starting PostgreSQL with replicas and shards, Redis and RabbitMQ")
 	built, collector := make(chan error, 1), ""
 	go func() (err error) {
 		defer func() { built <- err }()
