@@ -71,7 +71,7 @@ func showSecondRead(ctx context.Context, s *site) (string, error) {
 	if got := reads[1].header.Get("Cache-Status"); !strings.Contains(got, "hit") {
 		return "", errUnlike("the second read's Cache-Status", got, "a hit")
 	}
-	return fmt.Sprintf("a product read on node 1: %s, 1 query; then on 2: %s, no query", milliseconds(reads[0].wait), milliseconds(reads[1].wait)), nil
+	return fmt.Sprintf("a product on node 1: %s, 1 query; then on 2: %s, no query", milliseconds(reads[0].wait), milliseconds(reads[1].wait)), nil
 }
 
 // showFrozen has the database stand still: what is cached is answered all the same, on the node that has never seen it.

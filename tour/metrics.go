@@ -51,7 +51,7 @@ func metrics(ctx context.Context, s *site) ([]string, error) {
 	}
 	return append([]string{
 		fmt.Sprintf("/metrics: %d series; sent %d + %d, api_requests_total +%d +%d", len(after), good, bad, good, bad),
-		fmt.Sprintf("p99 %s by the histogram, whose bucket starts at %s; client: %s",
+		fmt.Sprintf("p99 %s by the histogram, in the bucket from %s; client: %s",
 			milliseconds(h.quantile(0.99)), h.least(0.99), milliseconds(w.quantile(0.99))),
 	}, board...), nil
 }
