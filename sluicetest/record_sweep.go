@@ -43,7 +43,7 @@ func recordExpires(t *testing.T, r recordTest) {
 	r.accept(started)
 	c := r.claims(job.Claim{IDs: []string{started.ID}, Endpoints: []string{"e"}, Limit: 1, Lease: time.Minute})
 	r.accept(n)
-	r.until("it expires", func() bool { return r.sweep(job.Sweep{}).Expired > 0 })
+	r.until("it expires", func() bool { r.sweep(job.Sweep{}); return r.job(n.ID).State.Final() })
 	if j := r.job(n.ID); j.State != job.Dead || j.Reason != job.Expired {
 		t.Errorf("got %+v", j)
 	}
