@@ -30,7 +30,10 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Record, erro
 		return nil, err
 	}
 	r := &Record{db: db, now: now, stmts: map[string]*sqlite.Stmt{}}
-	err = db.Write(ctx, func(c *sqlite.Conn) error { return c.Script(schema, func(int) {}) })
+	made, err := r.made(ctx)
+	if err == nil && !made {
+		err = db.Write(ctx, func(c *sqlite.Conn) error { return c.Script(schema, func(int) {}) })
+	}
 	for _, text := range statements {
 		if err != nil {
 			break
@@ -42,6 +45,21 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Record, erro
 		return nil, fmt.Errorf("the record of jobs: %w", err)
 	}
 	return r, nil
+}
+
+// made tells whether the tables are there. A process that starts must not wait for the writer's lock, which another one, that
+// stands still, may hold.
+func (r *Record) made(ctx context.Context) (found bool, err error) {
+	if r.stmts[selectTables], err = r.db.Prepare(selectTables); err != nil {
+		return false, err
+	}
+	err = r.read(ctx, func(t tx) error {
+		return t.run(selectTables, nil, func(rows *sqlite.Rows) error {
+			found = rows.Int(0) > 0
+			return nil
+		})
+	})
+	return found, err
 }
 
 // Ping tells whether the file can be read.

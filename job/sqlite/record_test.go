@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	lite "github.com/sluiceapi/sluice/backend/sql/sqlite"
 	"github.com/sluiceapi/sluice/job"
 	"github.com/sluiceapi/sluice/job/sqlite"
 	"github.com/sluiceapi/sluice/sluicetest"
@@ -35,5 +36,31 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	if _, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "none", "jobs.db"), time.Now); err == nil {
 		t.Error("no error for a folder that is not there")
+	}
+}
+
+// A process that starts does not wait for one that holds the writer's lock, and may stand still.
+func TestOpenWhileLocked(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	first, err := sqlite.Open(t.Context(), path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	db, err := lite.Open(path, lite.Options{Readers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Write(t.Context(), func(*lite.Conn) error {
+		second, err := sqlite.Open(t.Context(), path, time.Now)
+		if err != nil {
+			return err
+		}
+		return second.Close()
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

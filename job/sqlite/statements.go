@@ -55,6 +55,8 @@ const (
 		WHERE id = ?1 AND state IN ('failed', 'cancelled', 'dead')`
 	selectList = `SELECT ` + columns + ` FROM job WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR endpoint = ?2) AND (?3 = '' OR id < ?3)
 		ORDER BY id DESC LIMIT ?4`
+	// selectTables finds what the schema makes last.
+	selectTables = `SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name = 'job_counted_on'`
 	selectCounts = `SELECT endpoint, state, jobs FROM job_count WHERE jobs > 0 ORDER BY endpoint, state`
 	selectOldest = `SELECT endpoint, run_at FROM job INDEXED BY job_ready WHERE state = 'ready' AND run_at <= ?1 ORDER BY run_at LIMIT 1`
 )
