@@ -139,7 +139,7 @@ bench-postgres: ## Rows of PostgreSQL over HTTP beside pgbench and a hand-writte
 	go run ./bench postgres
 
 .PHONY: test-modules
-test-modules: needs $(BIN)/staticcheck ## The tests of what has a module of its own: image, manifests, collector, monitoring
+test-modules: needs $(BIN)/staticcheck ## The tests of what has a module of its own: image, manifests, collector
 	test/modules.sh $(CURDIR)/$(BIN)/staticcheck
 
 .PHONY: image

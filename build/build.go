@@ -35,7 +35,7 @@ type Options struct {
 	// OpenRedis opens what nodes share in Redis, or only checks the config where Env.Dry is set; nil keeps it in memory,
 	// whatever the config says.
 	OpenRedis func(*sluice.Env, *config.Redis) (sluice.State, error)
-	// OpenRecord opens the record of jobs; nil where none can be kept.
+	// OpenRecord opens the record of jobs, or only checks its address where Env.Dry is set; nil where none can be kept.
 	OpenRecord func(*sluice.Env, *config.Jobs) (job.Record, error)
 	// OpenBell opens what wakes workers, or only checks the config where Env.Dry is set; nil wakes within the process, whatever
 	// the config says.

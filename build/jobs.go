@@ -2,7 +2,6 @@ package build
 
 import (
 	"errors"
-	"reflect"
 	"slices"
 
 	"github.com/sluiceapi/sluice"
@@ -27,6 +26,11 @@ func (m *maker) makeJobs(node *Node) {
 	m.jobs.Env = m.env("jobs")
 	node.envs = append(node.envs, m.jobs.Env)
 	if m.opts.Dry {
+		if m.opts.OpenRecord != nil && c.URL.Server != "" {
+			if _, err := m.opts.OpenRecord(m.jobs.Env, &c); err != nil {
+				m.doc.Fault("state.jobs", err)
+			}
+		}
 		if _, err := m.openBell(m.jobs.Env); err != nil {
 			m.doc.Fault("state.bell", err)
 		}
@@ -46,7 +50,7 @@ func (m *maker) makeJobs(node *Node) {
 // openKeeper opens the record of jobs and the bell, or takes over those that are open already. at is where an error stands.
 func (m *maker) openKeeper() (k *keeper, at string, err error) {
 	c := m.file.State.Jobs
-	if p := m.previous; p != nil && p.keeper != nil && reflect.DeepEqual(p.keeper.config, c) && p.keeper.bell == m.file.State.Bell {
+	if p := m.previous; p != nil && p.keeper != nil && p.keeper.config.URL == c.URL && p.keeper.bell == m.file.State.Bell {
 		p.keeper.hold()
 		return p.keeper, "", nil
 	}

@@ -21,8 +21,14 @@ func openRedis(env *sluice.Env, c *config.Redis) (sluice.State, error) {
 	return redis.Open(env, redis.Config{URL: c.URL, Timeout: c.Timeout, Prefix: c.Prefix, CA: string(c.CA), Cert: string(c.Cert), Key: string(c.Key)})
 }
 
-// openRecord opens the record of jobs.
+// openRecord opens the record of jobs. It connects to nothing before it is asked.
 func openRecord(env *sluice.Env, c *config.Jobs) (job.Record, error) {
+	if env.Dry {
+		if c.URL.Server == "" {
+			return nil, nil
+		}
+		return nil, postgres.Check(c.URL.Server.Reveal())
+	}
 	var r job.Record
 	var err error
 	if c.URL.Server != "" {

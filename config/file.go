@@ -274,8 +274,8 @@ type Endpoint struct {
 	// is served as the request of the first of them that it stands for: fields stand in the path where that has their
 	// names, the others in the query of a GET, else in the JSON body, with the names that the .proto file has.
 	// The answer's JSON becomes the message of the answer; what of it the message has no field for is left out, and
-	// an array fills its one repeated field. grpc user.v1.UserService/* passes all calls of a service to a backend that takes them as they come; of
-	// the stock kinds none does yet.
+	// an array fills its one repeated field. grpc user.v1.UserService/* passes all calls of a service to a backend that takes
+	// them as they come, such as grpc.
 	//
 	// consume events orders takes the messages of the queue orders, of the entry events under backends. Each becomes a
 	// request, on a process with the role worker: its body is the message's, and the top-level fields of that, as JSON, are

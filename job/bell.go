@@ -16,8 +16,7 @@ type Bell interface {
 	// Publish returns once the broker has confirmed all hints; of an error it is not known which have arrived.
 	Publish(ctx context.Context, hints []Hint) error
 	// Consume has ring called for hints as they come, up to credit at once, until ctx ends and the last has returned; then it
-	// returns nil. At most credit
-	// hints are taken from others before they are acknowledged, which they are when ring returns true; where it returns
+	// returns nil. At most credit hints are taken from others before they are acknowledged, which they are when ring returns true; where it returns
 	// false, the hint goes to somebody else, or comes back later.
 	Consume(ctx context.Context, credit int, ring func(Hint) (taken bool)) error
 	// Depth is how many hints wait to be taken.

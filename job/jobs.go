@@ -38,7 +38,7 @@ type line struct {
 	guard sluice.Handler
 	waits sluice.Histogram
 	runs  sluice.Histogram
-	ends  map[State]sluice.Counter
+	ends  map[string]sluice.Counter // by what Worker.Told is told
 }
 
 // Defer makes the policy that accepts exchanges of an endpoint.
@@ -75,6 +75,7 @@ func (j *Jobs) work(take, keep context.Context) {
 	for name, l := range j.lines {
 		w.Run[name] = func(ctx context.Context, c Claimed) Ended { return j.attempt(ctx, l, c) }
 	}
+	w.Told = func(endpoint, outcome string) { j.lines[endpoint].ends[outcome].Add(1) }
 	w.Work(take, keep)
 }
 
@@ -82,10 +83,7 @@ func (j *Jobs) work(take, keep context.Context) {
 func (j *Jobs) attempt(ctx context.Context, l *line, c Claimed) (e Ended) {
 	began := j.Env.Now()
 	l.waits.Observe(max(0, began.Sub(c.Job.RunAt)))
-	defer func() {
-		l.runs.Observe(j.Env.Now().Sub(began))
-		l.ends[e.To].Add(1)
-	}()
+	defer func() { l.runs.Observe(j.Env.Now().Sub(began)) }()
 	x, err := sluice.Restore(c.Request, func(string) *sluice.Endpoint { return l.ep })
 	if err != nil {
 		j.Env.Log.Error("a job cannot be restored", "job", c.Job.ID, "endpoint", l.ep.Name, "error", err)

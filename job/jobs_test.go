@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -319,9 +320,11 @@ func TestGivenBack(t *testing.T) {
 	if _, err := record.Accept(t.Context(), []job.New{{ID: job.NewID(time.Now()), Endpoint: "e", MaxAttempts: 1, Keep: time.Hour}}); err != nil {
 		t.Fatal(err)
 	}
+	var told []string
 	work := func(r job.Record, run func(context.Context, job.Claimed) job.Ended, until <-chan struct{}) {
 		k := job.NewKeeper(r, quiet{}, &sluice.Env{Log: sluicetest.Log(t), Metrics: sluice.NoMetrics{}, Now: time.Now})
 		w := &job.Worker{Keeper: k, AtOnce: 2, Times: job.Times{Poll: time.Millisecond}, Log: sluicetest.Log(t),
+			Told: func(_, outcome string) { told = append(told, outcome) },
 			Run: map[string]func(context.Context, job.Claimed) job.Ended{"e": run}}
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-until; cancel() }()
@@ -344,6 +347,9 @@ func TestGivenBack(t *testing.T) {
 	}, done)
 	if got.Job.Attempt != 1 || got.Job.Claims != 2 || got.Job.Crashes != 0 {
 		t.Errorf("got %+v", got.Job)
+	}
+	if want := []string{"given_back", "succeeded"}; !slices.Equal(told, want) {
+		t.Errorf("told of %v, want %v", told, want)
 	}
 	record = open()
 	defer record.Close()

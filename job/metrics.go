@@ -58,16 +58,9 @@ func (l *line) measure(m sluice.Metrics, k *Keeper) {
 	label := sluice.Label{Name: "endpoint", Value: endpoint}
 	l.waits = m.Histogram("sluice_job_wait_seconds", "Time from when a job was due to its attempt", label)
 	l.runs = m.Histogram("sluice_job_run_seconds", "Time of attempts at jobs", label)
-	l.ends = map[State]sluice.Counter{}
-	for _, s := range States() {
-		outcome := string(s)
-		switch s {
-		case Running:
-			continue
-		case Ready:
-			outcome = "retry"
-		}
-		l.ends[s] = m.Counter("sluice_job_attempts_total", "Total attempts at jobs by how they ended", label, sluice.Label{Name: "outcome", Value: outcome})
+	l.ends = map[string]sluice.Counter{}
+	for _, outcome := range []string{string(Succeeded), string(Failed), string(Cancelled), string(Dead), "retry", "given_back", "lost"} {
+		l.ends[outcome] = m.Counter("sluice_job_attempts_total", "Total attempts at jobs by how they ended", label, sluice.Label{Name: "outcome", Value: outcome})
 	}
 	if k == nil {
 		return

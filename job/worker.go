@@ -50,7 +50,10 @@ type Worker struct {
 	Times  Times
 	// Run serves an attempt: it returns how it ended. ctx ends when the attempt must.
 	Run map[string]func(ctx context.Context, c Claimed) Ended
-	Log *slog.Logger
+	// Told is told how an attempt at a job of an endpoint ended: the state, "retry", "given_back", or "lost" where its lease
+	// was; nil is told nothing.
+	Told func(endpoint, outcome string)
+	Log  *slog.Logger
 
 	endpoints []string
 	slots     chan struct{}
@@ -277,7 +280,10 @@ func (w *Worker) finish(ctx context.Context, c Claimed, a *attempt, e Ended) {
 		if err == nil {
 			if !held {
 				w.dropped(c)
-			} else if f.To == Ready && f.After == 0 {
+			} else {
+				w.tell(c, outcome(f))
+			}
+			if held && f.To == Ready && f.After == 0 {
 				w.Keeper.Ring(Hint{Job: c.Job.ID, Endpoint: c.Job.Endpoint, Trace: c.Job.Trace})
 			}
 			return
@@ -294,8 +300,26 @@ func (w *Worker) finish(ctx context.Context, c Claimed, a *attempt, e Ended) {
 }
 
 func (w *Worker) dropped(c Claimed) {
+	w.tell(c, "lost")
 	w.Keeper.tally.lost.Add(1)
 	w.Log.Warn("a lease was lost, so what came of the attempt is dropped", "job", c.Job.ID, "endpoint", c.Job.Endpoint, "claim", c.Job.Claims)
+}
+
+// outcome is what Told is told of an attempt that was recorded.
+func outcome(f Finished) string {
+	switch {
+	case f.GiveBack:
+		return "given_back"
+	case f.To == Ready:
+		return "retry"
+	}
+	return string(f.To)
+}
+
+func (w *Worker) tell(c Claimed, outcome string) {
+	if w.Told != nil {
+		w.Told(c.Job.Endpoint, outcome)
+	}
 }
 
 // heartbeat extends the leases of all jobs that are worked on, and ends those that are lost or cancelled.
@@ -367,7 +391,7 @@ func (w *Worker) sweep(ctx context.Context) {
 	}
 }
 
-// Judge says what becomes of a job after an attempt that was answered, or failed with err.
+// Judge says what becomes of a job after an attempt that was answered with a status.
 func Judge(j *Job, plan *sluice.JobPlan, status int, retryAfter time.Duration, reason string, r *Result) Ended {
 	switch {
 	case status < 400:

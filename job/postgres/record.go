@@ -20,7 +20,7 @@ import (
 //go:embed schema.sql
 var schema string
 
-// version is that of the schema; a database with a newer one is left alone.
+// version is that of the schema; tables of another version are left alone.
 const version = 1
 
 // Record is a record of jobs in a PostgreSQL database. Times are those of the database. A commit is as durable as the
@@ -40,6 +40,24 @@ const maxConns = 8
 // the one that takes writes is used. It does not connect: the tables are made with the first connection, if they are
 // missing, and a database that is away is waited for by whoever asks.
 func Open(url string) (*Record, error) {
+	r := &Record{}
+	c, err := r.parse(url)
+	if err != nil {
+		return nil, err
+	}
+	if r.pool, err = pgxpool.NewWithConfig(context.Background(), c); err != nil {
+		return nil, parseError(err)
+	}
+	return r, nil
+}
+
+// Check finds what is wrong with an address, without connecting.
+func Check(url string) error {
+	_, err := (&Record{}).parse(url)
+	return err
+}
+
+func (r *Record) parse(url string) (*pgxpool.Config, error) {
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, parseError(err)
@@ -56,12 +74,8 @@ func Open(url string) (*Record, error) {
 	if c.ConnConfig.RuntimeParams["application_name"] == "" {
 		c.ConnConfig.RuntimeParams["application_name"] = "sluice jobs"
 	}
-	r := &Record{}
 	c.AfterConnect = r.greet
-	if r.pool, err = pgxpool.NewWithConfig(context.Background(), c); err != nil {
-		return nil, parseError(err)
-	}
-	return r, nil
+	return c, nil
 }
 
 // parseError is the error of an address without the address, which may hold a password.

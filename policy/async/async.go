@@ -27,7 +27,8 @@ var Kind = sluice.NewPolicy("async", Config{
 // is accepted.
 //
 // The job is kept before the answer is sent (state.jobs), and survives the end of every process. It is tried until it is
-// answered with a status below 500 that is none of 408, 425 and 429, or its attempts are used up. So what stands behind it may
+// answered with a status that no other attempt mends (below 500, or 501 and 505, and none of 408, 425 and 429), or its
+// attempts are used up. So what stands behind it may
 // be done more than once, and in any order: the request carries the fields Idempotency-Key, with the id of the job, and
 // Job-Attempt. An attempt that a stopping process gives back does not count; one that a crash ends does.
 //
