@@ -325,7 +325,7 @@ func TestGivenBack(t *testing.T) {
 		k := job.NewKeeper(r, quiet{}, &sluice.Env{Log: sluicetest.Log(t), Metrics: sluice.NoMetrics{}, Now: time.Now})
 		w := &job.Worker{Keeper: k, AtOnce: 2, Times: job.Times{Poll: time.Millisecond}, Log: sluicetest.Log(t),
 			Told: func(_, outcome string) { told = append(told, outcome) },
-			Run: map[string]func(context.Context, job.Claimed) job.Ended{"e": run}}
+			Run:  map[string]func(context.Context, job.Claimed) job.Ended{"e": run}}
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-until; cancel() }()
 		w.Work(ctx, ctx)
