@@ -46,7 +46,7 @@ var house = []rule{
 	{pkg: "broker/kafka", ours: []string{"broker"}, others: []string{"github.com/twmb/franz-go"}, why: "it speaks one protocol, and knows nothing of what it carries"},
 	{pkg: "broker/nats", ours: []string{"broker"}, others: []string{"github.com/nats-io/nats.go"}, why: "it speaks one protocol, and knows nothing of what it carries"},
 	{pkg: "broker/scheme", ours: []string{"broker", "broker/*"}, why: "it is the list of brokers and nothing else"},
-	{pkg: "broker", why: "it is what messages and queues are, and knows neither a protocol nor what the messages are for"},
+	{pkg: "broker", ours: []string{"."}, why: "it is what messages and queues are, and knows neither a protocol nor what the messages are for"},
 	{pkg: "shard", why: "it places keys, and knows no database"},
 	{pkg: "internal/pemfile", why: "certificates, keys and authorities come from files in several rooms, and it knows none of them"},
 	{pkg: "internal/window", why: "it counts over time, and knows nothing of what"},

@@ -94,10 +94,7 @@ func (c *consumer) answer(x *sluice.Exchange) (status int, after time.Duration, 
 	if status = r.Status; status == 0 {
 		status = 200
 	}
-	if n, err := strconv.ParseUint(string(r.Header.Value("Retry-After")), 10, 31); err == nil {
-		after = time.Duration(n) * time.Second
-	}
-	return status, after, nil
+	return status, job.RetryAfter(r.Header.Value("Retry-After"), c.env.Now()), nil
 }
 
 // guarded is the handler's Serve; a panic is an error, for it would end the process.

@@ -54,9 +54,9 @@ func openBell(env *sluice.Env, c *config.Bell) (job.Bell, error) {
 	if err := a.CheckQueue(c.Queue); err != nil {
 		return nil, sluice.At("queue", err)
 	}
-	tls, err := broker.TLS(string(c.CA), string(c.Cert), string(c.Key))
+	tls, err := a.Encrypted(string(c.CA), string(c.Cert), string(c.Key))
 	if err != nil {
-		return nil, sluice.At("ca", err)
+		return nil, err
 	}
 	opened, err := scheme.Open(a, broker.Options{Create: true, TLS: tls})
 	if err != nil {

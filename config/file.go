@@ -184,8 +184,11 @@ type Bell struct {
 	Key sluice.Path `yaml:"key"`
 }
 
-// Check wants a certificate with its key.
+// Check wants a certificate with its key, and an address where there is anything else.
 func (b *Bell) Check() error {
+	if b.URL == "" && (b.Queue != "sluice-jobs" || b.CA != "" || b.Cert != "" || b.Key != "") {
+		return sluice.At("url", errors.New("the other keys are those of a broker, and none is named; want its address, or the block left out"))
+	}
 	if (b.Cert == "") != (b.Key == "") {
 		return sluice.At("cert", errors.New("a certificate needs its key; want cert and key, or none of them"))
 	}

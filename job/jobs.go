@@ -134,7 +134,7 @@ func (j *Jobs) serve(x *sluice.Exchange, l *line) (status int, r *Result, after 
 	for _, f := range resp.Header.Fields() {
 		r.Header = append(r.Header, string(f.Name), string(f.Value))
 	}
-	return status, r, retryAfter(resp.Header.Value("Retry-After"), j.Env.Now()), nil
+	return status, r, RetryAfter(resp.Header.Value("Retry-After"), j.Env.Now()), nil
 }
 
 // guarded is the handler's Serve; a panic is an error, for it would end the process and all its jobs.
@@ -147,8 +147,8 @@ func (j *Jobs) guarded(x *sluice.Exchange, l *line) (err error) {
 	return l.run.Serve(x)
 }
 
-// retryAfter reads a field of seconds, or of a date (RFC 9110, section 10.2.3); zero when it is neither.
-func retryAfter(value []byte, now time.Time) time.Duration {
+// RetryAfter reads a field of seconds, or of a date (RFC 9110, section 10.2.3); zero when it is neither.
+func RetryAfter(value []byte, now time.Time) time.Duration {
 	if n, err := strconv.ParseUint(string(value), 10, 31); err == nil {
 		return time.Duration(n) * time.Second
 	}

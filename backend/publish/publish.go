@@ -35,11 +35,14 @@ func open(env *sluice.Env, w *Where) (*Backend, error) {
 	if err != nil {
 		return nil, sluice.At("url", err)
 	}
-	tls, err := broker.TLS(string(w.CA), string(w.Cert), string(w.Key))
-	if err != nil {
-		return nil, sluice.At("ca", err)
+	if a.Scheme == "memory" && !w.Create {
+		return nil, sluice.At("create", errors.New("a queue in memory is made by whoever names it first; want create: true, or the key left out"))
 	}
-	b, err := scheme.Open(a, broker.Options{Create: w.Create || a.Scheme == "memory", TLS: tls})
+	tls, err := a.Encrypted(string(w.CA), string(w.Cert), string(w.Key))
+	if err != nil {
+		return nil, err
+	}
+	b, err := scheme.Open(a, broker.Options{Create: w.Create, TLS: tls})
 	if err != nil {
 		return nil, sluice.At("url", err)
 	}

@@ -181,6 +181,9 @@ func TestMistakes(t *testing.T) {
 	for _, c := range []struct{ backend, use, want string }{
 		{`"http://h"`, "to: q", "backends.events.publish: *** does not fit; want amqp://"},
 		{`"memory:"`, "backend: events", "endpoints.a.publish.to: this key is missing"},
+		{`{url: "memory:", create: false}`, "to: q", "backends.events.publish.create: a queue in memory is made by whoever names it first"},
+		{`{url: "amqp://h", ca: authorities.pem}`, "to: q", "backends.events.publish.ca: certificates are for TLS"},
+		{`{url: "natss://h", ca: none.pem}`, "to: q", "backends.events.publish.ca: reading the authorities"},
 		{`"memory:"`, "to: a b", `endpoints.a.publish.to: "a b" is no name of a queue`},
 		{`"amqp://h"`, "to: amq.topic", "endpoints.a.publish.to: "},
 		{`"memory:"`, "to: q\n\t\t\tbody: a\n\t\t\tjson: {}", "endpoints.a.publish.json: body and json both"},

@@ -36,7 +36,7 @@ func TestTLS(t *testing.T) {
 	authority := servers.NewAuthority(t, "root")
 	leaf := authority.Issue(servers.Leaf{Server: true})
 	r := servers.StartRabbitMQ(t, servers.RabbitMQOptions{TLS: leaf})
-	c, err := broker.TLS(authority.CertFile, "", "")
+	c, err := broker.Address{TLS: true}.Encrypted(authority.CertFile, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
