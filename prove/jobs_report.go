@@ -92,16 +92,7 @@ func (t *jobsTrial) verdict() error {
 // newUnfencedStage builds a Sluice whose records take what comes late: the same sources, but for the conditions that name
 // the lease.
 func newUnfencedStage(ctx context.Context) (*stage, error) {
-	dir, err := os.MkdirTemp("", "sluice-prove-")
-	if err != nil {
-		return nil, err
-	}
-	s := &stage{dir: dir, program: filepath.Join(dir, "sluice")}
-	if err := s.unfence(ctx); err != nil {
-		s.close()
-		return nil, err
-	}
-	return s, nil
+	return stageOf(func(s *stage) error { return s.unfence(ctx) })
 }
 
 func (s *stage) unfence(ctx context.Context) error {

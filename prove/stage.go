@@ -19,12 +19,17 @@ type stage struct {
 
 // newStage builds Sluice from this tree. close must be called when all is over.
 func newStage(ctx context.Context) (*stage, error) {
+	return stageOf(func(s *stage) error { return s.build(ctx) })
+}
+
+// stageOf is a stage with the binary that build makes.
+func stageOf(build func(*stage) error) (*stage, error) {
 	dir, err := os.MkdirTemp("", "sluice-prove-")
 	if err != nil {
 		return nil, err
 	}
 	s := &stage{dir: dir, program: filepath.Join(dir, "sluice")}
-	if err := s.build(ctx); err != nil {
+	if err := build(s); err != nil {
 		s.close()
 		return nil, err
 	}

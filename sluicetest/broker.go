@@ -49,10 +49,10 @@ func Broker(t *testing.T, server BrokerServer) {
 		{name: "a broker that is closed does nothing", run: brokerClosed},
 		{name: "a publisher does not wait for ever", run: brokerEnds},
 	} {
+		if c.restarts && server.Stop == nil || c.shared && server.Alone {
+			continue // a broker within the process has no server that could go, and no consumer whose process could
+		}
 		t.Run(c.name, func(t *testing.T) {
-			if c.restarts && server.Stop == nil || c.shared && server.Alone {
-				t.Skip("this broker is alone")
-			}
 			if !c.serial {
 				t.Parallel()
 			}
