@@ -128,17 +128,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.closing = true
 	b.mu.Unlock()
 	b.stop()
-	done := make(chan struct{})
-	go func() {
-		b.running.Wait()
-		close(done)
-	}()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
+	err := broker.Settle(ctx, &b.running)
 	err = errors.Join(err, b.publishing.close(ctx), b.consuming.close(ctx))
 	if ctx.Err() == nil {
 		b.dropping.Wait()

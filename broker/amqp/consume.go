@@ -30,32 +30,24 @@ func (b *Broker) Consume(ctx context.Context, c broker.Consumption) error {
 		_, err = b.depth(conn, c.Queue)
 	}
 	if err != nil {
-		return ended(ctx, err)
+		return broker.Ended(ctx, err)
 	}
 	ch, err := conn.Channel()
 	if err != nil {
-		return ended(ctx, fmt.Errorf("opening a channel: %w", err))
+		return broker.Ended(ctx, fmt.Errorf("opening a channel: %w", err))
 	}
 	defer ch.Close()
 	if err := ch.Qos(c.Credit, 0, false); err != nil {
-		return ended(ctx, fmt.Errorf("setting the credit of a channel: %w", err))
+		return broker.Ended(ctx, fmt.Errorf("setting the credit of a channel: %w", err))
 	}
 	deliveries, err := ch.Consume(c.Queue, tag, false, false, false, false, nil)
 	if err != nil {
-		return ended(ctx, fmt.Errorf("consuming from the queue %q: %w", c.Queue, err))
+		return broker.Ended(ctx, fmt.Errorf("consuming from the queue %q: %w", c.Queue, err))
 	}
 	if c.Begun != nil {
 		c.Begun()
 	}
 	return b.take(ctx, ch, deliveries, c)
-}
-
-// ended is nil for an error that comes of the end of ctx.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // take hands out messages until ctx ends, the broker is closed here, or no more come.
@@ -69,7 +61,7 @@ func (b *Broker) take(ctx context.Context, ch *amqp.Channel, deliveries <-chan a
 		case d, open := <-deliveries:
 			if !open {
 				stop()
-				return ended(ctx, errLost)
+				return broker.Ended(ctx, errLost)
 			}
 			if ctx.Err() != nil {
 				d.Nack(false, true)

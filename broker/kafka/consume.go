@@ -29,7 +29,7 @@ func (b *Broker) Consume(ctx context.Context, c broker.Consumption) error {
 	}
 	defer leave()
 	if err := b.find(ctx, cl, c.Queue); err != nil {
-		return ended(ctx, err)
+		return broker.Ended(ctx, err)
 	}
 	t := &taking{Consumption: c, slots: make(chan struct{}, c.Credit), parts: map[int32]*part{}, dirty: make(chan struct{}, 1)}
 	taker, err := kgo.NewClient(append(b.options, kgo.ConsumerGroup(b.groupOf(c.Queue)), kgo.ConsumeTopics(c.Queue), kgo.DisableAutoCommit(),
@@ -53,20 +53,12 @@ func (b *Broker) Consume(ctx context.Context, c broker.Consumption) error {
 	b.mu.Unlock()
 	if err != nil {
 		b.forget(c.Queue)
-		return ended(ctx, err)
+		return broker.Ended(ctx, err)
 	}
 	if b.closed.Err() != nil && ctx.Err() == nil {
 		return broker.ErrClosed
 	}
 	return nil
-}
-
-// ended is nil for an error that comes of the end of ctx.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // taking is one consumption while it goes on.

@@ -203,15 +203,5 @@ func (b *Broker) Close(ctx context.Context) error {
 		close(b.closed)
 	}
 	b.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		b.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return broker.Settle(ctx, &b.running)
 }

@@ -250,17 +250,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.closing = true
 	b.mu.Unlock()
 	b.stop()
-	done := make(chan struct{})
-	go func() {
-		b.running.Wait()
-		close(done)
-	}()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
+	err := broker.Settle(ctx, &b.running)
 	b.mu.Lock()
 	conn := b.conn
 	b.mu.Unlock()

@@ -34,12 +34,12 @@ var errLost = errors.New("the connection to NATS is lost")
 func (b *Broker) Consume(ctx context.Context, c broker.Consumption) error {
 	js, leave, err := b.enter(ctx)
 	if err != nil {
-		return ended(ctx, err)
+		return broker.Ended(ctx, err)
 	}
 	defer leave()
 	s, err := b.stream(ctx, js, c.Queue)
 	if err != nil {
-		return ended(ctx, err)
+		return broker.Ended(ctx, err)
 	}
 	from, err := s.Consumer(ctx, consumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -47,27 +47,19 @@ func (b *Broker) Consume(ctx context.Context, c broker.Consumption) error {
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: -1})
 	}
 	if err != nil {
-		return ended(ctx, fmt.Errorf("consuming from %q: %w", c.Queue, err))
+		return broker.Ended(ctx, fmt.Errorf("consuming from %q: %w", c.Queue, err))
 	}
 	if c.Begun != nil {
 		c.Begun()
 	}
 	t := &taking{Consumption: c, held: map[jetstream.Msg]bool{}, slots: make(chan struct{}, c.Credit)}
 	if err := t.run(ctx, b.closed, js, from); err != nil {
-		return ended(ctx, err)
+		return broker.Ended(ctx, err)
 	}
 	if b.closed.Err() != nil && ctx.Err() == nil {
 		return broker.ErrClosed
 	}
 	return nil
-}
-
-// ended is nil for an error that comes of the end of ctx.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // taking is one consumption while it goes on.

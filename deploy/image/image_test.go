@@ -188,7 +188,7 @@ func TestDockerfile(t *testing.T) {
 	for _, want := range []string{
 		"CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags " + tags + ` -ldflags "` + linkerFlags + `"`,
 		"\nUSER " + userOfImage + "\n", "\nWORKDIR /" + configDir + "\n", "\nENTRYPOINT [\"/" + binaryPath + "\"]\nCMD [\"run\"]\n",
-		"\nENV PATH=/ SSL_CERT_FILE=/" + bundlePath + "\n", "-m 0750 -o 65532 -g 65532 /out/image/" + dataDir, "-m 1777 /root/image/" + temporary,
+		"\nENV PATH=/ SSL_CERT_FILE=/" + bundlePath + "\n", "-m 0750 -o 65532 -g 65532 /out/image/" + dataDir, "-m 1777 /out/image/" + temporary,
 	} {
 		if !strings.Contains(string(content), want) {
 			t.Errorf("the Dockerfile does not say %q", want)
