@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
-	"net/http"
 	"os"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/sluiceapi/sluice"
@@ -19,14 +15,13 @@ import (
 // its exchange has ended gives an error and not another's bytes.
 type body struct {
 	x       *sluice.Exchange
-	w       writer
-	r       *http.Request
+	source  source
+	size    int64 // -1 when it is not known
 	limit   int64 // of bytes; zero is none
 	errLong error // for more than limit
 	idle    time.Duration
-	http2   bool
 	until   time.Time // the deadline set last
-	// expects tells that the client waits for 100 Continue, which net/http sends at the first read.
+	// expects tells that the client waits for 100 Continue, which is sent at the first read.
 	expects bool
 
 	mu       sync.Mutex // guards what follows; never held while reading
@@ -37,10 +32,24 @@ type body struct {
 	err      error // what Read returns from now on
 }
 
-func newBody(c *call) *body {
-	limits := &c.engine.limits
-	return &body{x: c.x, w: c.w, r: c.r, http2: c.http2, limit: limits.MaxBody, errLong: c.engine.errBody,
-		idle: limits.BodyTimeout, expects: c.r.Header.Get("Expect") != ""}
+// source is where an engine has a request's body come from.
+type source interface {
+	// read reads content; io.EOF is the end, after which trailer has its fields.
+	read(p []byte) (int, error)
+	// readBy sets the deadline of reads, also of one that waits; the zero time is none.
+	readBy(t time.Time)
+	// lifts tells that a deadline must not stay while nobody reads.
+	lifts() bool
+	// trailer copies what the trailer section has brought.
+	trailer(h *sluice.Header)
+	// isFraming tells whether an error of read is one of the body's framing; any other is the connection's.
+	isFraming(err error) bool
+}
+
+func newBody(c *call, s source, size int64, expects bool) *body {
+	limits := &c.core.limits
+	return &body{x: c.x, source: s, size: size, limit: limits.MaxBody, errLong: c.core.errBody,
+		idle: limits.BodyTimeout, expects: expects}
 }
 
 // Errors of a request's body.
@@ -60,7 +69,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.limit > 0 {
 		p = p[:min(int64(len(p)), b.limit-b.received+1)]
 	}
-	n, err := b.r.Body.Read(p)
+	n, err := b.source.read(p)
 	return b.done(n, err)
 }
 
@@ -89,7 +98,7 @@ func (b *body) done(n int, err error) (int, error) {
 		b.received, b.err = b.limit, b.errLong
 	case err == io.EOF:
 		b.err = io.EOF
-		b.readTrailer()
+		b.source.trailer(&b.x.Request.Trailer)
 	case err != nil:
 		b.err = b.meaning(err)
 	}
@@ -110,18 +119,18 @@ func (b *body) arm() {
 		return
 	}
 	b.until = need.Add(slack)
-	b.w.SetReadDeadline(b.until)
+	b.source.readBy(b.until)
 }
 
-// disarm takes the deadline back on HTTP/2, where it ends the stream also while nobody reads.
+// disarm takes the deadline back where it ends the stream also while nobody reads.
 func (b *body) disarm() {
-	if b.http2 && !b.until.IsZero() {
+	if b.source.lifts() && !b.until.IsZero() {
 		b.until = time.Time{}
-		b.w.SetReadDeadline(time.Time{})
+		b.source.readBy(time.Time{})
 	}
 }
 
-// meaning is the error that a handler gets for one of net/http's: the client was too slow, is gone, or sent what is
+// meaning is the error that a handler gets for one of the source's: the client was too slow, is gone, or sent what is
 // not HTTP.
 func (b *body) meaning(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -130,13 +139,10 @@ func (b *body) meaning(err error) error {
 		}
 		return errBodyLate
 	}
-	var op *net.OpError
-	short := b.http2 && strings.HasPrefix(err.Error(), "request declared a Content-Length") // net/http has no type for it
-	if b.http2 && !short || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) || errors.Is(err, syscall.ECONNRESET) ||
-		b.r.Context().Err() != nil {
-		return sluice.Errorf(sluice.ClientLeft, err, "the client left while sending the body")
+	if b.source.isFraming(err) {
+		return sluice.Errorf(sluice.BadRequest, err, "the body's framing is not that of HTTP")
 	}
-	return sluice.Errorf(sluice.BadRequest, err, "the body's framing is not that of HTTP")
+	return sluice.Errorf(sluice.ClientLeft, err, "the client left while sending the body")
 }
 
 // Close has Read return an error from now on, also one that waits for the client in another goroutine.
@@ -148,7 +154,7 @@ func (b *body) Close(error) {
 	}
 	if b.reading {
 		b.cut = true
-		b.w.SetReadDeadline(time.Now())
+		b.source.readBy(time.Now())
 	}
 }
 
@@ -199,15 +205,6 @@ func (b *body) skim(limit int64) error {
 		}
 	}
 	return nil
-}
-
-// readTrailer copies the trailer, which is complete at the body's end, into the exchange.
-func (b *body) readTrailer() {
-	for name, values := range b.r.Trailer {
-		for _, value := range values {
-			b.x.Request.Trailer.AddBytes(aliasBytes(name), aliasBytes(value))
-		}
-	}
 }
 
 // piece is what a stream is copied through.

@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -27,22 +25,14 @@ type engine interface {
 	shutdown(ctx context.Context) error
 }
 
-// settings are what an engine is made from.
-type settings struct {
-	handler sluice.Handler
-	limits  Limits
-	tls     *tls.Config // nil without TLS
-	log     *slog.Logger
-}
-
 // answer has the handler answer x. A panic in the handler is an Internal error.
-func (s *settings) answer(x *sluice.Exchange) (err error) {
+func (s *core) answer(x *sluice.Exchange) (err error) {
 	defer recoverAs(&err)
 	return s.handler.Serve(x)
 }
 
 // refuse tells the handler, if it wants to know, that it does not get to see x.
-func (s *settings) refuse(x *sluice.Exchange, why error) (err error) {
+func (s *core) refuse(x *sluice.Exchange, why error) (err error) {
 	r, ok := s.handler.(Refuser)
 	if !ok {
 		return why
@@ -54,7 +44,7 @@ func (s *settings) refuse(x *sluice.Exchange, why error) (err error) {
 }
 
 // end ends x. A panic in what OnEnd was given is logged; intact tells that there was none, so x may be used again.
-func (s *settings) end(x *sluice.Exchange, o sluice.Outcome) (intact bool) {
+func (s *core) end(x *sluice.Exchange, o sluice.Outcome) (intact bool) {
 	var err error
 	func() {
 		defer recoverAs(&err)

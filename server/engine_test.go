@@ -19,7 +19,7 @@ func TestEngineHTTP2TLS(t *testing.T) { sluicetest.Engine(t, starter(true, true)
 func starter(secure, http2 bool) sluicetest.EngineStart {
 	return func(t *testing.T, h sluice.Handler, l server.Limits, d server.Drain) *sluicetest.EngineNode {
 		c := server.Config{HTTP: "127.0.0.1:0", Limits: l, Drain: d}
-		n := &sluicetest.EngineNode{HTTP2: http2, Lax: true}
+		n := &sluicetest.EngineNode{HTTP2: http2}
 		if secure {
 			a := newAuthority(t)
 			c.HTTP, c.HTTPS = "", &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2", ClientCA: a.CertFile,

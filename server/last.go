@@ -7,7 +7,7 @@ import (
 
 // lift has the time for a whole request hold no more. What a policy has made of the deadline stays.
 func (c *call) lift() {
-	if c.x.Deadline.Equal(c.x.Start.Add(c.engine.limits.RequestTimeout)) {
+	if c.x.Deadline.Equal(c.x.Start.Add(c.core.limits.RequestTimeout)) {
 		c.x.Deadline = time.Time{}
 	}
 }
@@ -40,7 +40,7 @@ func (f *flights) leave() {
 }
 
 // leave has the answers end that last now.
-func (e *netHTTP) leave(ctx context.Context, over time.Duration) {
+func (e *core) leave(ctx context.Context, over time.Duration) {
 	f := e.flights
 	f.mu.Lock()
 	calls := make([]*call, 0, len(f.lasting))

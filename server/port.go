@@ -65,7 +65,7 @@ func newGeneration(sp spec, handler sluice.Handler, log *slog.Logger) (generatio
 		}
 		g.certs, s.tls = certs, certs.config()
 	}
-	g.engine = newNetHTTP(s)
+	g.engine = newVersions(s)
 	return g, nil
 }
 

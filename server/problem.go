@@ -16,7 +16,7 @@ import (
 // Header fields that policies have set stay, because a client needs them on errors too: CORS, rate limits, security
 // headers, request ids, Vary. Those that describe the content that will not be sent, or tell what became of it, go:
 // Content-Type and its kin, validators, caching, ranges, Location, Trailer (see describesContent).
-func (s *settings) fail(x *sluice.Exchange, e *sluice.Error) {
+func (s *core) fail(x *sluice.Exchange, e *sluice.Error) {
 	r := &x.Response
 	r.Body.Close(e)
 	r.Header.DelFunc(describesContent)
@@ -46,18 +46,18 @@ func describesContent(f sluice.Field) bool {
 	return false
 }
 
-// errorOf is sluice.ErrorOf for a client that is still there: a context that was cancelled for another reason than
+// errorOf is sluice.ErrorOf for a client that may still be there: a context that was cancelled for another reason than
 // its leaving is the server's failure.
-func errorOf(err error, left bool) *sluice.Error {
+func (c *call) errorOf(err error) *sluice.Error {
 	e := sluice.ErrorOf(err)
-	if e.Code == sluice.ClientLeft && !left {
+	if e.Code == sluice.ClientLeft && !c.link.left() {
 		return &sluice.Error{Code: sluice.Internal, Err: err}
 	}
 	return e
 }
 
 // logInternal logs an error that a client learns nothing of.
-func (s *settings) logInternal(x *sluice.Exchange, err error) {
+func (s *core) logInternal(x *sluice.Exchange, err error) {
 	attrs := []slog.Attr{slog.String("request_id", string(x.RequestID())), slog.String("method", x.Request.Method),
 		slog.String("path", string(x.Request.Path)), slog.Any("error", err)}
 	if x.Endpoint != nil {

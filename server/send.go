@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sluiceapi/sluice"
@@ -20,43 +18,36 @@ var (
 	errLong  = errors.New("the response's body is longer than declared")
 )
 
-// send sends head, body and trailer of the response. When it returns nil all of it is with the system, but for the
-// last chunk's end and the trailer, which net/http writes after ServeHTTP. A stream whose size is not known has its
-// head sent before the first read, and every piece at once: what a stream gives is never held back.
+// send sends head, body and trailer of the response. A stream whose size is not known has its head sent before the
+// first read, and every piece at once: what a stream gives is never held back.
 func (c *call) send() error {
-	r := &c.x.Response
-	if r.Status == 0 {
-		r.Status = http.StatusOK
+	b := &c.x.Response.Body
+	if c.x.Response.Status == 0 {
+		c.x.Response.Status = http.StatusOK
 	}
 	bodiless := c.bodiless()
-	c.writeHead(bodiless)
+	c.link.head(bodiless)
 	c.headed = true
-	c.w.WriteHeader(r.Status)
-	if err := c.sendBody(bodiless); err != nil {
-		return err
-	}
-	c.writeTrailer()
-	return nil
-}
-
-func (c *call) sendBody(bodiless bool) error {
-	b := &c.x.Response.Body
+	var err error
 	switch {
 	case bodiless:
-		c.armWrite()
-		return c.flush()
 	case b.Stream == nil:
-		if err := c.write(b.Bytes); err != nil {
-			return err
+		err = c.write(b.Bytes)
+	default:
+		if b.Size < 0 {
+			err = c.flush()
 		}
-		return c.flush()
-	case b.Size < 0:
-		c.armWrite()
-		if err := c.flush(); err != nil {
-			return err
+		if err == nil {
+			err = c.pump(b.Stream, b.Size)
 		}
 	}
-	return c.pump(b.Stream, b.Size)
+	if err == nil {
+		err = c.unsent(c.link.end())
+	}
+	if err == nil {
+		c.out = true
+	}
+	return err
 }
 
 // first is the first piece of a stream, read before the head is sent.
@@ -97,7 +88,7 @@ func (c *call) fetch() error {
 // bodiless tells whether the answer has no body, whatever the response holds.
 func (c *call) bodiless() bool {
 	status := c.x.Response.Status
-	return c.r.Method == "HEAD" || status == http.StatusNoContent || status == http.StatusNotModified
+	return c.x.Request.Method == "HEAD" || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
 // pump sends a stream of size bytes, or of unknown size when that is negative.
@@ -122,8 +113,7 @@ func (c *call) pump(s sluice.Stream, size int64) error {
 			if size >= 0 && c.sent < size {
 				return errShort
 			}
-			c.armWrite()
-			return c.flush()
+			return nil
 		}
 		if err == nil && n > 0 {
 			err = c.flush()
@@ -146,18 +136,21 @@ func readStream(s sluice.Stream, p []byte) (n int, err error) {
 }
 
 func (c *call) write(p []byte) error {
-	c.armWrite()
-	n, err := c.w.Write(p)
-	c.sent += int64(n)
-	return c.unsent(err)
+	if len(p) == 0 {
+		return nil
+	}
+	if err := c.unsent(c.link.write(p)); err != nil {
+		return err
+	}
+	c.sent += int64(len(p))
+	return nil
 }
 
 func (c *call) flush() error {
-	if err := c.w.FlushError(); err != nil {
-		return c.unsent(err)
+	if err := c.unsent(c.link.flush()); err != nil {
+		return err
 	}
 	c.out = true
-	c.disarmWrite()
 	return nil
 }
 
@@ -165,7 +158,7 @@ func (c *call) flush() error {
 // has cut it off.
 func (c *call) unsent(err error) error {
 	switch d := c.x.Deadline; {
-	case err == nil || c.engine.cut.Load() || errors.Is(err, http.ErrContentLength) || errors.Is(err, http.ErrBodyNotAllowed):
+	case err == nil || c.core.cut.Load() || errors.Is(err, http.ErrContentLength) || errors.Is(err, http.ErrBodyNotAllowed):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded) && !d.IsZero() && !time.Now().Before(d):
 		return context.DeadlineExceeded
@@ -173,150 +166,47 @@ func (c *call) unsent(err error) error {
 	return sluice.Errorf(sluice.ClientLeft, err, "the client left before it had the answer")
 }
 
-// armWrite sets the deadline of a write: BodyTimeout from now, for a stream no later than the exchange's. On HTTP/2,
-// where it costs a word with the connection, only long answers need one: what fits the client's window does not wait,
-// and WriteByteTimeout watches the connection.
-func (c *call) armWrite() {
-	if c.http2 && c.x.Response.Body.Stream == nil && len(c.x.Response.Body.Bytes) < 32<<10 {
-		return
-	}
+// writeLimit is how long a write that begins now may wait: BodyTimeout, and for a stream no longer than the exchange's
+// deadline; zero is without limit.
+func (c *call) writeLimit() time.Time {
 	var until time.Time
 	if c.x.Response.Body.Stream != nil {
 		until = c.x.Deadline
 	}
-	t := c.engine.limits.BodyTimeout
+	t := c.core.limits.BodyTimeout
 	if c.silence > 0 {
 		t = c.silence
 	}
 	if t > 0 {
-		if next := c.engine.after(t); until.IsZero() || next.Before(until) {
+		if next := c.core.after(t); until.IsZero() || next.Before(until) {
 			until = next
 		}
 	}
-	if !until.IsZero() {
-		c.w.SetWriteDeadline(until)
-		c.armed = true
-	}
+	return until
 }
 
-// disarmWrite takes the deadline back where it would end the stream also while nothing is written.
-func (c *call) disarmWrite() {
-	if c.http2 && c.armed {
-		c.w.SetWriteDeadline(time.Time{})
-		c.armed = false
-	}
-}
-
-// writeHead gives the header to net/http. Fields of the connection and of framing are the engine's own.
-func (c *call) writeHead(bodiless bool) {
-	r, h := &c.x.Response, c.w.Header()
-	length := int64(-1)
-	for _, f := range r.Header.Fields() {
-		name := fieldName(f.Name)
-		switch name {
-		case "":
-			continue
-		case "Content-Length":
-			if n, err := strconv.ParseInt(aliasString(f.Value), 10, 64); err == nil {
-				length = n
-			}
-			continue
-		}
-		c.addField(h, name, f.Value)
-	}
-	if _, typed := h["Content-Type"]; !typed {
-		h["Content-Type"] = nil
-	}
-	c.frame(h, length, bodiless)
-	if c.hangup || c.leavesMuch() || !c.keep() {
-		h["Connection"] = []string{"close"}
-	}
-}
-
-// frame decides how the body's end is told. length is what the header said: it counts only where there is no body,
-// as in the answer to a HEAD.
-func (c *call) frame(h http.Header, length int64, bodiless bool) {
-	b, trails := &c.x.Response.Body, c.x.Response.Trailer.Len() > 0 || len(h["Trailer"]) > 0
-	if n := b.Len(); !bodiless || n != 0 || b.Stream != nil {
-		length = n
-	}
-	c.chunked = !bodiless && !c.http2 && (length < 0 || trails)
-	if status := c.x.Response.Status; status == http.StatusNoContent || status == http.StatusNotModified {
-		return
-	}
-	if length >= 0 && !c.chunked {
-		c.values = append(c.values, strconv.FormatInt(length, 10))
-		h["Content-Length"] = c.values[len(c.values)-1 : len(c.values) : len(c.values)]
-	}
-}
-
-// leavesMuch tells whether more of the request's body is unread than will be read away.
-func (c *call) leavesMuch() bool {
-	return c.body != nil && !c.http2 && !c.body.ended() &&
-		(c.body.failed() || c.r.ContentLength-c.body.count() > maxLeftover)
-}
-
-// addField adds a field under the name it has. HTTP/2 may still hold the strings when the exchange is long over, in
-// its compression table, so there they are copied.
-func (c *call) addField(h http.Header, name string, value []byte) {
-	v := aliasString(value)
-	if c.http2 {
-		name, v = strings.Clone(name), strings.Clone(v)
-	}
-	if before, there := h[name]; there {
-		h[name] = append(before, v)
-		return
-	}
-	c.values = append(c.values, v)
-	h[name] = c.values[len(c.values)-1 : len(c.values) : len(c.values)]
-}
-
-// fieldName is the name under which net/http knows a field that matters to it, "" for those that are the engine's,
-// else the name as it is.
-func fieldName(name []byte) string {
-	for _, own := range [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
-		if sluice.SameToken(name, own) {
-			return ""
-		}
-	}
-	for _, known := range [...]string{"Content-Type", "Content-Length", "Content-Encoding", "Date", "Trailer"} {
-		if sluice.SameToken(name, known) {
-			return known
-		}
-	}
-	return aliasString(name)
-}
-
-// writeTrailer gives the trailer to net/http, which sends it after ServeHTTP; so it is copied.
-func (c *call) writeTrailer() {
-	if !c.http2 && !c.chunked {
-		return
-	}
-	for _, f := range c.x.Response.Trailer.Fields() {
-		name := http.TrailerPrefix + http.CanonicalHeaderKey(string(f.Name))
-		c.w.Header()[name] = append(c.w.Header()[name], string(f.Value))
-	}
-}
-
-// Inform sends an interim response. HTTP/1.0 knows none (RFC 9110, section 15.2), so there nothing is sent.
-func (c *call) Inform(status int, h *sluice.Header) error {
+// mayInform refuses what is no interim response, or comes too late. send is false where none can be sent: HTTP/1.0 knows
+// none (RFC 9110, section 15.2).
+func (c *call) mayInform(status int) (send bool, err error) {
 	switch {
 	case status < 100 || status > 199 || status == http.StatusSwitchingProtocols:
-		return fmt.Errorf("inform: status %d is not that of an interim response", status)
+		return false, fmt.Errorf("inform: status %d is not that of an interim response", status)
 	case c.headed:
-		return errors.New("inform: the answer has begun")
-	case c.r.ProtoMajor == 1 && c.r.ProtoMinor == 0:
-		return nil
+		return false, errors.New("inform: the answer has begun")
 	}
-	c.armWrite()
-	if h != nil {
-		for _, f := range h.Fields() {
-			if name := fieldName(f.Name); name != "" && name != "Content-Length" {
-				c.addField(c.w.Header(), name, f.Value)
-			}
-		}
+	return c.x.Request.Proto != "HTTP/1.0", nil
+}
+
+// framing tells how the end of the response's body is told: by length, unless that is negative. declared is what the
+// header says: it counts only where there is no body, as in the answer to a HEAD.
+func (c *call) framing(declared int64, bodiless, trailers bool) (length int64) {
+	b := &c.x.Response.Body
+	if length = declared; !bodiless || b.Stream != nil || b.Len() != 0 {
+		length = b.Len()
 	}
-	c.w.WriteHeader(status)
-	clear(c.w.Header())
-	return nil
+	c.chunked = !bodiless && !c.streams && (length < 0 || trailers)
+	if status := c.x.Response.Status; c.chunked || status == http.StatusNoContent || status == http.StatusNotModified {
+		return -1
+	}
+	return length
 }

@@ -118,30 +118,3 @@ func hostByte(c byte) bool {
 	}
 	return bytes.IndexByte([]byte("-._~!$&'()*+,;="), c) >= 0
 }
-
-// checkConnection refuses a Connection field that names what must reach the handler: an intermediary before us that
-// takes it at its word would have dropped it (RFC 9110, section 7.6.1).
-func checkConnection(value []byte) error {
-	for token := range bytes.SplitSeq(value, []byte{','}) {
-		token = bytes.TrimSpace(token)
-		if len(token) == 0 || sluice.SameToken(token, "close") || sluice.SameToken(token, "keep-alive") || sluice.SameToken(token, "upgrade") {
-			continue
-		}
-		for _, name := range [...]string{"Host", "Content-Length", "Transfer-Encoding", "Authorization", "Cookie"} {
-			if sluice.SameToken(token, name) {
-				return errNamed
-			}
-		}
-	}
-	return nil
-}
-
-// namesUpgrade tells whether a Connection field names Upgrade.
-func namesUpgrade(value []byte) bool {
-	for token := range bytes.SplitSeq(value, []byte{','}) {
-		if sluice.SameToken(bytes.TrimSpace(token), "upgrade") {
-			return true
-		}
-	}
-	return false
-}

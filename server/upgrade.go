@@ -1,15 +1,14 @@
 package server
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/h1"
 )
 
 var (
@@ -29,23 +28,21 @@ func (c *call) checkUpgrade() error {
 
 // upgrade sends the head of a 101 and gives the connection to the response's Upgrade, until that returns.
 func (c *call) upgrade() error {
-	c.armWrite()
-	c.release() // before net/http gives up the connection, so that it counts as one that may bring a request
-	conn, buffered, err := c.w.(http.Hijacker).Hijack()
+	conn, early, err := c.link.hijack()
 	if err != nil {
 		return err
 	}
-	c.tunnel = &tunnel{Conn: conn, early: buffered.Reader}
+	c.tunnel = &tunnel{Conn: conn, early: early}
 	defer conn.Close()
-	c.engine.flights.upgrade(conn)
-	defer c.engine.flights.downgrade(conn)
+	c.core.flights.upgrade(conn)
+	defer c.core.flights.downgrade(conn)
 	if err := c.switchProtocols(conn); err != nil {
 		return err
 	}
 	c.headed, c.out = true, true
 	err = runUpgrade(c.x.Response.Upgrade, c.tunnel)
 	if err != nil {
-		c.engine.logInternal(c.x, err)
+		c.core.logInternal(c.x, err)
 	}
 	return err
 }
@@ -53,26 +50,20 @@ func (c *call) upgrade() error {
 func (c *call) switchProtocols(conn net.Conn) error {
 	head := append(c.x.Response.Body.Buffer(), "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"...)
 	for _, f := range c.x.Response.Header.Fields() {
-		if name := fieldName(f.Name); name != "" && name != "Content-Length" && oneLine(f.Name) && oneLine(f.Value) {
-			head = append(append(append(append(head, f.Name...), ": "...), f.Value...), "\r\n"...)
+		switch h1.RoleOf(f.Name) {
+		case h1.Content, h1.Trailer, h1.Expect:
+			if sluice.ValidFieldName(f.Name) && h1.OneLine(f.Value) {
+				head = h1.AppendField(head, f.Name, f.Value)
+			}
 		}
 	}
-	if t := c.engine.limits.BodyTimeout; t > 0 {
+	if t := c.core.limits.BodyTimeout; t > 0 {
 		conn.SetWriteDeadline(time.Now().Add(t))
 	}
 	if _, err := conn.Write(append(head, "\r\n"...)); err != nil {
 		return err
 	}
 	return conn.SetDeadline(time.Time{})
-}
-
-func oneLine(text []byte) bool {
-	for _, c := range text {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 func runUpgrade(run func(net.Conn), conn net.Conn) (err error) {
@@ -84,16 +75,16 @@ func runUpgrade(run func(net.Conn), conn net.Conn) (err error) {
 // tunnel is an upgraded connection: what the client sent early comes first, and bytes are counted.
 type tunnel struct {
 	net.Conn
-	early          *bufio.Reader // nil once it is empty
+	early          []byte
 	received, sent atomic.Int64
 }
 
 // Read reads early bytes first.
 func (t *tunnel) Read(p []byte) (n int, err error) {
-	if t.early != nil && t.early.Buffered() > 0 {
-		n, err = t.early.Read(p[:min(len(p), t.early.Buffered())])
+	if len(t.early) > 0 {
+		n = copy(p, t.early)
+		t.early = t.early[n:]
 	} else {
-		t.early = nil
 		n, err = t.Conn.Read(p)
 	}
 	t.received.Add(int64(n))
@@ -117,6 +108,5 @@ func (t *tunnel) CloseWrite() error {
 
 var (
 	_ io.ReadWriteCloser = (*tunnel)(nil)
-	_ sluice.Wire        = (*call)(nil)
 	_ sluice.Stream      = (*body)(nil)
 )

@@ -1,0 +1,237 @@
+package h1
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+
+	"github.com/sluiceapi/sluice"
+)
+
+// chunks reads a body in chunks (RFC 9112, section 7.1), strictly: lines end with CRLF, sizes are plain hex.
+type chunks struct {
+	left int64 // of the present chunk
+	// inside is set from a chunk's first byte until its CRLF was read.
+	inside bool
+}
+
+const (
+	// maxSizeLine bounds the line of a chunk's size with its extensions.
+	maxSizeLine = 1 << 10
+	// large is what is worth reading past the buffer.
+	large = 4 << 10
+)
+
+// read reads content, and at the end the trailer section and io.EOF.
+func (d *chunks) read(b *Body, p []byte) (int, error) {
+	for d.left == 0 {
+		if err := d.next(b); err != nil {
+			return 0, err
+		}
+	}
+	if int64(len(p)) > d.left {
+		p = p[:d.left]
+	}
+	n, err := b.take(p)
+	d.left -= int64(n)
+	return n, err
+}
+
+// next reads what stands between the data of two chunks, or behind the last.
+func (d *chunks) next(b *Body) error {
+	if d.inside {
+		for b.buffer.Len() < 2 {
+			if err := b.fill(); err != nil {
+				return err
+			}
+		}
+		if string(b.buffer.Bytes()[:2]) != "\r\n" {
+			return ErrChunk
+		}
+		b.buffer.Skip(2)
+		d.inside = false
+	}
+	line, err := b.sizeLine()
+	if err != nil {
+		return err
+	}
+	size, ok := chunkSize(line)
+	if !ok {
+		return ErrChunk
+	}
+	b.buffer.Skip(len(line) + 2)
+	if size == 0 {
+		return b.readTrailer()
+	}
+	d.left, d.inside = size, true
+	return nil
+}
+
+// sizeLine waits for the line of a chunk's size. It stays in the buffer.
+func (b *Body) sizeLine() ([]byte, error) {
+	for {
+		have := b.buffer.Bytes()
+		if bytes.IndexByte(have, '\n') >= 0 {
+			line, _, err := cutLine(have)
+			if len(line) > maxSizeLine {
+				return nil, ErrChunk
+			}
+			return line, err
+		}
+		if len(have) > maxSizeLine {
+			return nil, ErrChunk
+		}
+		if err := b.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// readTrailer reads the trailer section and the end of the body: io.EOF.
+func (b *Body) readTrailer() error {
+	from := 0
+	for {
+		have := b.buffer.Bytes()
+		if len(have) >= 2 && string(have[:2]) == "\r\n" {
+			b.buffer.Skip(2)
+			return io.EOF
+		}
+		end, next, err := End(have, from)
+		if err != nil {
+			return err
+		}
+		if end > 0 {
+			if err := addTrailer(b.trailer, have[:end]); err != nil {
+				return err
+			}
+			b.buffer.Skip(end)
+			return io.EOF
+		}
+		from = next
+		if err := b.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// addTrailer copies the fields of a trailer section, with the empty line that ends it, into h.
+func addTrailer(h *sluice.Header, b []byte) error {
+	for n := 0; ; n++ {
+		f, rest, err := cutField(b)
+		if err != nil {
+			return err
+		}
+		if f.Name == nil {
+			return nil
+		}
+		if n == MaxFields {
+			return ErrTooLarge
+		}
+		if !MayTrail(f.Name) {
+			return ErrTrailer
+		}
+		h.CopyField(f.Name, f.Value)
+		b = rest
+	}
+}
+
+// chunkSize reads 1*HEXDIG with extensions behind it, which are checked and dropped. Fifteen digits are 60 bits:
+// more than anybody sends, and never an overflow.
+func chunkSize(line []byte) (size int64, ok bool) {
+	digits := 0
+	for ; digits < len(line); digits++ {
+		d := hexDigit(line[digits])
+		if d < 0 {
+			break
+		}
+		if digits == 15 {
+			return 0, false
+		}
+		size = size<<4 | int64(d)
+	}
+	if digits == 0 {
+		return 0, false
+	}
+	rest := line[digits:]
+	if len(rest) == 0 {
+		return size, true
+	}
+	rest = trim(rest)
+	return size, len(rest) > 0 && rest[0] == ';' && plain(rest)
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// lastChunk ends a body in chunks without a trailer.
+const lastChunk = "0\r\n\r\n"
+
+// wholeChunks is how long the body in chunks is that b begins with, and its content's length; zero when b does not hold
+// all of it, or it has a trailer or is not as it must be.
+func wholeChunks(b []byte) (length int, content int64) {
+	for {
+		rest := b[length:]
+		if len(rest) >= len(lastChunk) && string(rest[:len(lastChunk)]) == lastChunk {
+			return length + len(lastChunk), content
+		}
+		if bytes.IndexByte(rest, '\n') < 0 {
+			return 0, 0
+		}
+		line, data, err := cutLine(rest)
+		if err != nil || len(line) > maxSizeLine {
+			return 0, 0
+		}
+		size, ok := chunkSize(line)
+		if !ok || size == 0 || size+2 > int64(len(data)) || string(data[size:size+2]) != "\r\n" {
+			return 0, 0
+		}
+		length += len(line) + 2 + int(size) + 2
+		content += size
+	}
+}
+
+// Room for the frame of a chunk around what is read: ChunkRoom bytes before it, EndRoom behind it.
+const (
+	ChunkRoom = len("7fffffff\r\n")
+	EndRoom   = len("\r\n")
+)
+
+// Chunk frames the n bytes, more than none, that stand in p behind ChunkRoom and before EndRoom, and returns the chunk.
+func Chunk(p []byte, n int) []byte {
+	var space [16]byte
+	size := append(strconv.AppendInt(space[:0], int64(n), 16), "\r\n"...)
+	start := ChunkRoom - len(size)
+	copy(p[start:], size)
+	end := ChunkRoom + n
+	copy(p[end:], "\r\n")
+	return p[start : end+EndRoom]
+}
+
+// AppendChunk appends content as a chunk; none for empty content, which would be the last.
+func AppendChunk(dst, content []byte) []byte {
+	if len(content) == 0 {
+		return dst
+	}
+	dst = append(strconv.AppendInt(dst, int64(len(content)), 16), "\r\n"...)
+	return append(append(dst, content...), "\r\n"...)
+}
+
+// AppendLast appends the last chunk and the trailer section. Fields that cannot stand there are left out.
+func AppendLast(dst []byte, trailer *sluice.Header) []byte {
+	dst = append(dst, "0\r\n"...)
+	for _, f := range trailer.Fields() {
+		if MayTrail(f.Name) && sluice.ValidFieldName(f.Name) && plain(f.Value) {
+			dst = AppendField(dst, f.Name, f.Value)
+		}
+	}
+	return append(dst, "\r\n"...)
+}
