@@ -25,6 +25,7 @@ type body struct {
 	expects bool
 
 	mu       sync.Mutex // guards what follows; never held while reading
+	rest     sync.Cond  // is told when a Read is over that Close has ended
 	read     bool       // Read was called
 	reading  bool       // Read is going on
 	cut      bool       // Close has ended a Read, and the connection with it
@@ -36,8 +37,10 @@ type body struct {
 type source interface {
 	// read reads content; io.EOF is the end, after which trailer has its fields.
 	read(p []byte) (int, error)
-	// readBy sets the deadline of reads, also of one that waits; the zero time is none.
+	// readBy sets the deadline of reads.
 	readBy(t time.Time)
+	// stop ends a read that waits, and every one after it.
+	stop()
 	// lifts tells that a deadline must not stay while nobody reads.
 	lifts() bool
 	// trailer copies what the trailer section has brought.
@@ -48,8 +51,10 @@ type source interface {
 
 func newBody(c *call, s source, size int64, expects bool) *body {
 	limits := &c.core.limits
-	return &body{x: c.x, source: s, size: size, limit: limits.MaxBody, errLong: c.core.errBody,
+	b := &body{x: c.x, source: s, size: size, limit: limits.MaxBody, errLong: c.core.errBody,
 		idle: limits.BodyTimeout, expects: expects}
+	b.rest.L = &b.mu
+	return b
 }
 
 // Errors of a request's body.
@@ -89,6 +94,7 @@ func (b *body) done(n int, err error) (int, error) {
 	defer b.mu.Unlock()
 	b.reading = false
 	if b.err != nil {
+		b.rest.Broadcast()
 		return 0, b.err
 	}
 	b.received += int64(n)
@@ -154,7 +160,7 @@ func (b *body) Close(error) {
 	}
 	if b.reading {
 		b.cut = true
-		b.source.readBy(time.Now())
+		b.source.stop()
 	}
 }
 
@@ -172,11 +178,20 @@ func (b *body) failed() bool {
 	return b.cut || b.err != nil && b.err != io.EOF && b.err != errBodyClosed && b.err != b.errLong
 }
 
-// isReading tells whether a Read is going on.
-func (b *body) isReading() bool {
+// isBegun tells whether a part of the body was read, or is being read.
+func (b *body) isBegun() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.reading
+	return b.read && b.received != b.size
+}
+
+// quiet returns when no Read is going on, after Close.
+func (b *body) quiet() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.reading {
+		b.rest.Wait()
+	}
 }
 
 // asleep tells whether the client still waits to be asked for the body.

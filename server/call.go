@@ -105,14 +105,14 @@ const maxLeftover = 256 << 10
 
 // settle reads the body that nobody read, if it is short, before an answer says that all is well: where its framing
 // is bad the request is, and nothing after it can be trusted. Early refusals do not wait, nor do answers that are made
-// while another goroutine still reads.
+// while somebody, maybe in another goroutine, has read a part of it.
 func (c *call) settle() error {
 	r := &c.x.Response
 	if c.body == nil || c.streams || r.Status >= 400 || r.Body.Stream != nil || c.body.asleep() || c.body.ended() {
 		return nil
 	}
-	if c.body.isReading() {
-		c.hangup = true // by whoever began to: it will be cut off
+	if c.body.isBegun() {
+		c.hangup = true // who still reads will be cut off
 		return nil
 	}
 	err := c.body.skim(maxLeftover)

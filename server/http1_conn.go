@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"math"
 	"net"
 	"net/netip"
@@ -24,7 +23,7 @@ import (
 //
 // While it waits for a request it has no memory but its goroutine's. Where the system allows it, what follows is done
 // within the one call by which it waits for the socket to be readable (see ready), which then needs no read that comes
-// too early and fails. A request of which more is to come, or that wants the connection for itself, is served outside.
+// too early and fails but the first. A request of which more is to come, or that wants the connection for itself, is served outside.
 type http1Conn struct {
 	engine *http1
 	conn   net.Conn        // with TLS, where there is TLS
@@ -42,8 +41,6 @@ type http1Conn struct {
 	refused       error
 	// fresh is set until the first request.
 	fresh bool
-	// tried is set before ready looks for the first time.
-	tried bool
 
 	remote    netip.AddrPort
 	peer      *x509.Certificate
@@ -175,7 +172,6 @@ func (c *http1Conn) await() step {
 		c.release()
 		return c.unread(err)
 	}
-	c.tried = c.fresh // where something may have come before ready is called there is no wait without a look
 	if err := c.raw.Read(c.ready); err != nil {
 		c.fd = -1
 		return c.unread(err)
@@ -240,10 +236,6 @@ const lookTime = 10 * time.Millisecond
 
 // ready is called when the socket may be readable, and tells whether waiting is over. It serves what has come.
 func (c *http1Conn) ready(fd uintptr) bool {
-	if !c.tried {
-		c.tried = true
-		return false
-	}
 	c.lease()
 	n, err := readNow(fd, c.buffer.Space(c.headLimit()))
 	if n == 0 {
@@ -328,7 +320,8 @@ func (c *http1Conn) readMore() step {
 			c.readBy(by)
 		}
 	}
-	n, err := c.Read(c.buffer.Space(c.headLimit()))
+	var never atomic.Bool
+	n, err := c.read(c.buffer.Space(c.headLimit()), &never)
 	if n > 0 {
 		c.came(n)
 		return stepWait
@@ -402,6 +395,9 @@ func (c *http1Conn) serve() (keeps bool) {
 	outcome, whole := call.respond(err)
 	call.unwatch()
 	intact := c.engine.core.end(call.x, outcome)
+	if call.body != nil {
+		call.body.quiet()
+	}
 	switch {
 	case call.tunnel != nil:
 	case whole:
@@ -409,7 +405,7 @@ func (c *http1Conn) serve() (keeps bool) {
 	default:
 		c.abort(call.request.Old && call.out)
 	}
-	if intact && (call.body == nil || !call.body.isReading()) {
+	if intact {
 		call.done()
 	} else {
 		c.call = newHTTP1Call(c.engine)
@@ -473,11 +469,11 @@ func (c *http1Conn) rearm() bool {
 	return true
 }
 
-// Read reads from the connection for as long as is wanted. It is for what is served outside of ready.
-func (c *http1Conn) Read(p []byte) (int, error) {
+// read reads from the connection for as long as is wanted, until stopped. It is for what is served outside of ready.
+func (c *http1Conn) read(p []byte, stopped *atomic.Bool) (int, error) {
 	for {
 		n, err := c.conn.Read(p)
-		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.rearm() {
+		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || stopped.Load() || !c.rearm() {
 			return n, err
 		}
 	}
@@ -515,16 +511,27 @@ func (c *http1Conn) dismissQuiet(now time.Time) {
 	}
 }
 
-// cut ends the connection for whoever uses it.
+// cut ends the connection for whoever uses it. It may be called from anywhere, and does not wait for the connection's
+// own goroutine, as Close would.
 func (c *http1Conn) cut() {
 	c.gone.Store(true)
-	c.socket.Close()
+	c.socket.SetDeadline(past)
+	if s, ok := c.socket.(interface {
+		CloseRead() error
+		CloseWrite() error
+	}); ok {
+		s.CloseRead()
+		s.CloseWrite()
+	}
 }
 
-// abort ends it without the notice by which TLS ends well.
+// abort has the connection end without the notice by which TLS ends well. What ends with its connection, as on HTTP/1.0,
+// would seem whole, so that connection is reset.
 func (c *http1Conn) abort(reset bool) {
 	c.gone.Store(true)
-	cutOff(c.conn, reset)
+	if s, ok := c.socket.(interface{ SetLinger(int) error }); ok && reset {
+		s.SetLinger(0)
+	}
 }
 
 // leave closes the connection. After an answer the client gets to see that and not a reset, for what it may still send.
@@ -594,5 +601,3 @@ func reason(err error) string {
 	}
 	return err.Error()
 }
-
-var _ io.Reader = (*http1Conn)(nil)

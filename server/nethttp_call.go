@@ -150,6 +150,8 @@ func (s *netHTTPSource) read(p []byte) (int, error) { return s.r.Body.Read(p) }
 
 func (s *netHTTPSource) readBy(t time.Time) { s.w.SetReadDeadline(t) }
 
+func (s *netHTTPSource) stop() { s.w.SetReadDeadline(past) }
+
 // lifts: on HTTP/2 a deadline ends the stream also while nobody reads.
 func (s *netHTTPSource) lifts() bool { return s.r.ProtoMajor == 2 }
 
@@ -334,17 +336,5 @@ func (c *netHTTPCall) abort() {
 	if err != nil {
 		return
 	}
-	cutOff(conn, c.r.ProtoMinor == 0 && c.out)
-}
-
-// cutOff closes a connection without the notice by which TLS ends well. What ends with its connection, as on HTTP/1.0,
-// would seem whole, so that connection is reset.
-func cutOff(c net.Conn, reset bool) {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn()
-	}
-	if tcp, ok := c.(interface{ SetLinger(int) error }); ok && reset {
-		tcp.SetLinger(0)
-	}
-	c.Close()
+	socketOf(conn).Close()
 }

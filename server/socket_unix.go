@@ -15,10 +15,10 @@ const waitsInside = true
 // readNow reads what a socket has without waiting: nothing, without an error, when nothing has come.
 func readNow(fd uintptr, p []byte) (int, error) {
 	for {
-		n, err := unix.Read(int(fd), p)
+		n, err := syscall.Read(int(fd), p)
 		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
 			return 0, nil
 		case err != nil:
 			return 0, err
@@ -32,7 +32,7 @@ func readNow(fd uintptr, p []byte) (int, error) {
 
 // writeNow writes what a socket takes without waiting. Whoever goes on writing learns of errors.
 func writeNow(fd int, p []byte) int {
-	n, err := unix.Write(fd, p)
+	n, err := syscall.Write(fd, p)
 	if err != nil {
 		return 0
 	}
