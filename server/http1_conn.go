@@ -56,7 +56,6 @@ type http1Conn struct {
 
 	mu     sync.Mutex // guards what follows, which is shared
 	wanted time.Time  // when reads are to end; zero is never
-	wakes  bool       // the system's deadline may come before wanted
 }
 
 // step is what is to be done after the connection has waited.
@@ -235,21 +234,30 @@ func (c *http1Conn) look(p []byte) (n int, err error) {
 const lookTime = 10 * time.Millisecond
 
 // ready is called when the socket may be readable, and tells whether waiting is over. It serves what has come.
+//
+// The system tells once of what comes. So what filled the buffer is read on from; what did not was all, but for the
+// client's word that it sends no more, which may come in one with its last request. Clients that ask once do so, and it is
+// looked for behind the first request; behind a later one IdleTimeout ends what was missed.
 func (c *http1Conn) ready(fd uintptr) bool {
-	c.lease()
-	n, err := readNow(fd, c.buffer.Space(c.headLimit()))
-	if n == 0 {
-		c.release()
-		if err != nil {
-			c.step = stepGone
+	for {
+		c.lease()
+		space, first := c.buffer.Space(c.headLimit()), c.fresh
+		n, err := readNow(fd, space)
+		if n == 0 {
+			c.release()
+			if err != nil {
+				c.step = stepGone
+			}
+			return err != nil
 		}
-		return err != nil
+		c.came(n)
+		c.fd = int(fd)
+		c.step = c.inside()
+		c.fd = -1
+		if c.step != stepWait || n < len(space) && !first {
+			return c.step != stepWait
+		}
 	}
-	c.came(n)
-	c.fd = int(fd)
-	c.step = c.inside()
-	c.fd = -1
-	return c.step != stepWait
 }
 
 // inside serves what lies in the buffer, as long as that needs no more of the connection than to be written to.
@@ -315,8 +323,12 @@ func (c *http1Conn) outside() step {
 
 // readMore reads more of a header, for no longer than HeaderTimeout from its first byte.
 func (c *http1Conn) readMore() step {
-	if t := c.engine.limits.HeaderTimeout; t > 0 && !c.fresh {
-		if by := c.call.x.Start.Add(t); !by.Equal(c.wanted) {
+	if !c.fresh {
+		var by time.Time
+		if t := c.engine.limits.HeaderTimeout; t > 0 {
+			by = c.call.x.Start.Add(t)
+		}
+		if !by.Equal(c.wanted) {
 			c.readBy(by)
 		}
 	}
