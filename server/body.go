@@ -194,8 +194,9 @@ func (b *body) isBegun() bool {
 	return b.read && b.received != b.size
 }
 
-// quiet returns when no Read is going on, after Close.
+// quiet closes the body and returns when no Read is going on.
 func (b *body) quiet() {
+	b.Close(nil)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.reading {

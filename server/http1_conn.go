@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -92,12 +93,13 @@ func newHTTP1Conn(e *http1, conn net.Conn) *http1Conn {
 // run serves the connection until its end.
 func (c *http1Conn) run() {
 	defer c.engine.forget(c)
+	defer c.rescue()
 	if !c.handshake() {
 		c.known()
 		c.socket.Close()
 		return
 	}
-	c.readBy(c.later(c.engine.limits.HeaderTimeout))
+	c.awaitFirst()
 	next := stepWait
 	for next == stepWait {
 		next = c.await()
@@ -109,6 +111,21 @@ func (c *http1Conn) run() {
 	c.leave(next)
 }
 
+// rescue ends a connection whose goroutine has panicked, so that the others live on. What handlers do is recovered
+// where they are called; so only a mistake of the engine's comes here.
+func (c *http1Conn) rescue() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.engine.log.Error("a connection has failed", "client", c.remote, "error", v, "stack", string(debug.Stack()))
+	if c.call != nil {
+		c.call.unwatch()
+	}
+	c.known()
+	c.socket.Close()
+}
+
 // known notes that the connection is no longer fresh.
 func (c *http1Conn) known() {
 	if c.fresh {
@@ -117,11 +134,16 @@ func (c *http1Conn) known() {
 	}
 }
 
-func (c *http1Conn) later(t time.Duration) time.Time {
-	if t <= 0 {
-		return time.Time{}
+// awaitFirst sets the deadline of the first request, unless the connection was dismissed before.
+func (c *http1Conn) awaitFirst() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.engine.limits.HeaderTimeout; t > 0 {
+		c.wanted = time.Now().Add(t)
 	}
-	return time.Now().Add(t)
+	if !c.dismissed.Load() {
+		c.socket.SetReadDeadline(c.wanted)
+	}
 }
 
 // handshake makes the handshake of TLS, and hands over who speaks HTTP/2. It is false when there is nothing more to do.
@@ -143,14 +165,23 @@ func (c *http1Conn) handshake() bool {
 		c.peer, c.peerChain = state.PeerCertificates[0], state.PeerCertificates[1:]
 	}
 	if state.NegotiatedProtocol == "h2" {
-		if !c.engine.next.offer(c.secure) {
-			c.socket.Close()
-		}
+		c.handOver(c.secure)
 		c.known()
 		c.socket = noConn{}
 		return false
 	}
 	return true
+}
+
+// handOver gives the connection to HTTP/2. From then on nobody here dismisses it.
+func (c *http1Conn) handOver(conn net.Conn) {
+	c.mu.Lock()
+	c.dismissed.Store(true)
+	c.socket.SetReadDeadline(time.Time{})
+	c.mu.Unlock()
+	if !c.engine.next.offer(conn) {
+		c.socket.Close()
+	}
 }
 
 // noConn stands for a connection that was given away.
@@ -491,16 +522,23 @@ func (c *http1Conn) read(p []byte, stopped *atomic.Bool) (int, error) {
 	}
 }
 
+// stretch is how much is written under one deadline: a client that takes a long answer slowly, but takes it, gets it.
+const stretch = 64 << 10
+
 // write writes all of p. Only what the socket does not take at once has to wait, and needs a deadline for that.
 func (c *http1Conn) write(p []byte, limit func() time.Time) error {
 	if c.fd >= 0 {
-		if p = p[writeNow(c.fd, p):]; len(p) == 0 {
-			return nil
-		}
+		p = p[writeNow(c.fd, p):]
 	}
-	c.socket.SetWriteDeadline(limit())
-	_, err := c.conn.Write(p)
-	return err
+	for len(p) > 0 {
+		c.socket.SetWriteDeadline(limit())
+		n, err := c.conn.Write(p[:min(len(p), stretch)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
 }
 
 // writeAll is write for what lies in several places.
@@ -518,7 +556,16 @@ func (c *http1Conn) dismissQuiet(now time.Time) {
 		c.seen, c.seenAt = turns, now
 		return
 	}
-	if now.Sub(c.seenAt) >= quiet && !c.dismissed.Swap(true) {
+	if now.Sub(c.seenAt) >= quiet {
+		c.dismiss()
+	}
+}
+
+// dismiss ends the connection's waiting.
+func (c *http1Conn) dismiss() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dismissed.Swap(true) {
 		c.socket.SetReadDeadline(past)
 	}
 }
@@ -550,12 +597,9 @@ func (c *http1Conn) abort(reset bool) {
 func (c *http1Conn) leave(s step) {
 	switch {
 	case s == stepHandOver:
-		c.readBy(time.Time{})
 		early := append([]byte(nil), c.buffer.Bytes()...)
 		c.release()
-		if !c.engine.next.offer(&replayed{c.conn, early}) {
-			c.socket.Close()
-		}
+		c.handOver(&replayed{c.conn, early})
 		return
 	case s == stepClose && !c.gone.Load():
 		c.linger()

@@ -2,10 +2,14 @@ package server_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
+	"github.com/sluiceapi/sluice/sluicetest"
 	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -178,4 +182,167 @@ func TestProlongedBody(t *testing.T) {
 	<-time.After(4 * short)
 	p.send("b")
 	p.want(200, "POST /  ab")
+}
+
+// stumbling panics in whatever the server asks it for beside Serve.
+type stumbling struct{ sluice.HandlerFunc }
+
+// Render makes it a server.Renderer.
+func (stumbling) Render(x *sluice.Exchange, e *sluice.Error) bool {
+	if string(x.Request.Path) == "/render" {
+		panic("render")
+	}
+	return false
+}
+
+// stumblingStream panics where its path says so.
+type stumblingStream struct {
+	where string
+	sluice.Stream
+}
+
+func (s stumblingStream) Close(error) {
+	if s.where == "/close" {
+		panic("close")
+	}
+}
+
+func (s stumblingStream) Told() *sluice.Error {
+	if s.where == "/told" {
+		panic("told")
+	}
+	return nil
+}
+
+// A panic in what a handler gave ends its exchange and its connection, and nothing else.
+func TestPanicsAroundAnAnswer(t *testing.T) {
+	t.Parallel()
+	ends := make(chan sluice.Outcome, 1)
+	at := serveWith(t, stumbling{func(x *sluice.Exchange) error {
+		x.OnEnd(sluice.EnderFunc(func(_ *sluice.Exchange, o sluice.Outcome) { ends <- o }))
+		path := string(x.Request.Path)
+		s := sluicetest.NewStream()
+		s.Send("text")
+		s.Finish(nil)
+		x.Response.Body.SetStream(stumblingStream{path, s}, -1)
+		if path == "/told" {
+			return nil
+		}
+		return &sluice.Error{Code: sluice.NotFound}
+	}}, nil)
+	for _, path := range []string{"/render", "/close", "/told"} {
+		p := connect(t, at)
+		p.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+		if answer, err := http.ReadResponse(p.r, nil); path != "/told" && err == nil {
+			t.Errorf("%s: status %d", path, answer.StatusCode)
+		}
+		if o := <-ends; o.Err == nil || path != "/told" && o.Status != 500 {
+			t.Errorf("%s: outcome %+v", path, o)
+		}
+	}
+	p := connect(t, at)
+	p.send("GET /other HTTP/1.1\r\nHost: a\r\n\r\n")
+	if answer, err := http.ReadResponse(p.r, nil); err != nil || answer.StatusCode != 404 {
+		t.Errorf("afterwards: %v, %v", answer, err)
+	}
+}
+
+// No field of a handler's can end a header early, or frame a message in another way than the engine does.
+func TestFieldsDoNotSplitAnAnswer(t *testing.T) {
+	t.Parallel()
+	fields := [][2]string{{"X-A", "a\r\nX-Evil: 1"}, {"X-A", "a\nX-Evil: 1"}, {"X-A", "a\rX-Evil: 1"}, {"X-A", "a\r\n\r\nevil"}, {"X-A", "a\x00b"},
+		{"X-A\r\nX-Evil", "1"}, {"X-A\r\n\r\nevil", "1"}, {"", "1"}, {"X A", "1"}, {"X-A:", "1"}, {"Content-Length ", "3"}, {"Content-Length: 3\t", "3"},
+		{"Transfer-Encoding:", "chunked"}, {"Transfer-Encoding\x00", "chunked"}, {"X-\xff", "1"}, {"Connection ", "close"}}
+	at := serveWith(t, sluice.HandlerFunc(func(x *sluice.Exchange) error {
+		h := &sluice.Header{}
+		kind, n, _ := strings.Cut(string(x.Request.Query), "=")
+		i, _ := strconv.Atoi(n)
+		h.Add("X-Before", "1")
+		h.Add(fields[i][0], fields[i][1])
+		h.Add("X-Behind", "1")
+		switch kind {
+		case "answer":
+			x.Response.Header.CopyFrom(h)
+		case "trailer":
+			x.Response.Trailer.CopyFrom(h)
+		case "interim":
+			x.Inform(103, h)
+		case "upgrade":
+			x.Response.Header.CopyFrom(h)
+			x.Response.Status, x.Response.Upgrade = 101, func(c net.Conn) { c.Write([]byte("over")) }
+		}
+		x.Response.Body.SetBytes([]byte("body"))
+		return nil
+	}), nil)
+	for i := range fields {
+		for kind, want := range map[string]string{
+			"answer":  "HTTP/1.1 200 OK\r\nX-Before: 1\r\nX-Behind: 1\r\nDate\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
+			"trailer": "HTTP/1.1 200 OK\r\nDate\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\nbody\r\n0\r\nX-Before: 1\r\nX-Behind: 1\r\n\r\n",
+			"interim": "HTTP/1.1 103 Early Hints\r\nX-Before: 1\r\nX-Behind: 1\r\n\r\nHTTP/1.1 200 OK\r\nDate\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
+			"upgrade": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Before: 1\r\nX-Behind: 1\r\n\r\nover",
+		} {
+			p := connect(t, at)
+			connection := "close"
+			if kind == "upgrade" {
+				connection = "Upgrade\r\nUpgrade: websocket"
+			}
+			p.send(fmt.Sprintf("GET /?%s=%d HTTP/1.1\r\nHost: a\r\nConnection: %s\r\n\r\n", kind, i, connection))
+			got, err := io.ReadAll(p.r)
+			if text := dateField.ReplaceAllString(string(got), "Date"); err != nil || text != want {
+				t.Errorf("%s with %q: %q, %v; want %q", kind, fields[i], text, err, want)
+			}
+		}
+	}
+}
+
+var dateField = regexp.MustCompile(`Date: [^\r]*`)
+
+// A request with content cannot become a tunnel, whether or not the content has come already.
+func TestUpgradeWithContent(t *testing.T) {
+	t.Parallel()
+	at := serveWith(t, sluice.HandlerFunc(func(x *sluice.Exchange) error {
+		if x.Request.Header.Has("Upgrade") {
+			t.Error("the handler sees the wish")
+		}
+		return echoHandler(x)
+	}), nil)
+	for _, parts := range [][]string{{"3\r\n\r\nabc"}, {"3\r\n\r\n", "abc"}, {"3\r\n\r\na", "bc"}} {
+		p := connect(t, at)
+		p.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: ")
+		for _, part := range parts {
+			p.send(part)
+		}
+		p.want(200, "GET /  abc")
+	}
+}
+
+// A client that takes a long answer slowly gets it, as long as it takes some of it within BodyTimeout.
+func TestLongAnswerToASlowClient(t *testing.T) {
+	t.Parallel()
+	const size, pieces, timeout = 16 << 20, 64, 2 * time.Second
+	long := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+	at := serveWith(t, sluice.HandlerFunc(func(x *sluice.Exchange) error {
+		x.Response.Body.SetBytes(long)
+		return nil
+	}), func(l *server.Limits) { l.BodyTimeout = timeout })
+	c := dial(t, at)
+	c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	p := &peer{c, t, bufio.NewReader(c)}
+	p.send(get)
+	answer, err := http.ReadResponse(p.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	part := make([]byte, size/pieces)
+	for range pieces {
+		<-time.After(3 * timeout / 2 / pieces)
+		if _, err := io.ReadFull(answer.Body, part); err != nil {
+			t.Fatalf("after %d bytes: %v", len(got), err)
+		}
+		got = append(got, part...)
+	}
+	if !bytes.Equal(got, long) {
+		t.Error("it is not the answer")
+	}
 }
