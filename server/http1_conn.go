@@ -398,7 +398,7 @@ func (c *http1Conn) parse() (whole bool, next step) {
 		c.call.prepare(time.Now())
 	}
 	if c.fresh {
-		if n := min(len(b), len(preface)); bytes.Equal(b[:n], preface[:n]) {
+		if n := min(len(b), len(preface)); c.secure == nil && bytes.Equal(b[:n], preface[:n]) {
 			if n == len(preface) {
 				return false, stepHandOver
 			}

@@ -3,19 +3,26 @@ package server_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"errors"
 	"fmt"
-	"github.com/sluiceapi/sluice/sluicetest"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/server"
+	"github.com/sluiceapi/sluice/sluicetest"
 )
 
 // echoHandler answers with what it was asked: method, path, a field and the body.
@@ -136,7 +143,7 @@ func TestClientThatSendsNoMore(t *testing.T) {
 // A limit of zero is none, also where another limit held before.
 func TestNoLimitOfABody(t *testing.T) {
 	t.Parallel()
-	const short = 50 * time.Millisecond
+	const short = 500 * time.Millisecond
 	at := serveWith(t, echoHandler, func(l *server.Limits) {
 		*l = server.Limits{HeaderTimeout: short, IdleTimeout: short, MaxHeader: l.MaxHeader, MaxBody: l.MaxBody}
 	})
@@ -144,7 +151,7 @@ func TestNoLimitOfABody(t *testing.T) {
 		p := connect(t, at)
 		p.send(get + "POST / HTTP/1.1\r\nHost: a\r\n" + head)
 		p.want(200, "GET /  ")
-		<-time.After(4 * short)
+		<-time.After(2 * short)
 		p.send("b")
 		if strings.HasPrefix(head, "T") {
 			p.send("\r\n0\r\n\r\n")
@@ -155,12 +162,12 @@ func TestNoLimitOfABody(t *testing.T) {
 
 func TestNoLimitOfAHeader(t *testing.T) {
 	t.Parallel()
-	const short = 50 * time.Millisecond
+	const short = 500 * time.Millisecond
 	at := serveWith(t, echoHandler, func(l *server.Limits) { l.HeaderTimeout, l.IdleTimeout = 0, short })
 	p := connect(t, at)
 	for range 2 {
 		p.send("GET / HTTP/1.1\r\n")
-		<-time.After(4 * short)
+		<-time.After(2 * short)
 		p.send("Host: a\r\n\r\n")
 		p.want(200, "GET /  ")
 	}
@@ -170,7 +177,7 @@ func TestNoLimitOfAHeader(t *testing.T) {
 // An exchange that is prolonged outlasts what held for its header.
 func TestProlongedBody(t *testing.T) {
 	t.Parallel()
-	const short = 50 * time.Millisecond
+	const short = 500 * time.Millisecond
 	at := serveWith(t, sluice.HandlerFunc(func(x *sluice.Exchange) error {
 		x.Prolong(time.Minute)
 		return echoHandler(x)
@@ -179,7 +186,7 @@ func TestProlongedBody(t *testing.T) {
 	})
 	p := connect(t, at)
 	p.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
-	<-time.After(4 * short)
+	<-time.After(2 * short)
 	p.send("b")
 	p.want(200, "POST /  ab")
 }
@@ -344,5 +351,205 @@ func TestLongAnswerToASlowClient(t *testing.T) {
 	}
 	if !bytes.Equal(got, long) {
 		t.Error("it is not the answer")
+	}
+}
+
+// connectTLS is connect with TLS, and that protocol asked for; "" asks for none.
+func connectTLS(t testing.TB, address string, config *tls.Config, protocol string) *peer {
+	t.Helper()
+	config = config.Clone()
+	if protocol != "" {
+		config.NextProtos = []string{protocol}
+	}
+	c := tls.Client(dial(t, address), config)
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return &peer{c, t, bufio.NewReader(c)}
+}
+
+// secureServer serves with TLS; the config is for its clients.
+func secureServer(t testing.TB, h sluice.Handler, l server.Limits) (string, *tls.Config) {
+	t.Helper()
+	a := newAuthority(t)
+	s := serve(t, server.Config{Limits: l, HTTPS: &server.TLS{Address: "127.0.0.1:0", MinVersion: "1.2",
+		Certificates: []server.Certificate{a.server(t, "localhost", "localhost")}}}, h)
+	return address(s), a.stranger()
+}
+
+// protoHandler answers with the version of HTTP.
+var protoHandler = sluice.HandlerFunc(func(x *sluice.Exchange) error {
+	x.Response.Header.Add("X-Proto", x.Request.Proto)
+	return nil
+})
+
+// http2Proto sends the rest of HTTP/2's preface and a request, and returns what the server takes it for.
+func (p *peer) http2Proto(rest string, scheme string) string {
+	p.t.Helper()
+	f := http2.NewFramer(p, p.r)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	var block bytes.Buffer
+	e := hpack.NewEncoder(&block)
+	for _, field := range [][2]string{{":method", "GET"}, {":scheme", scheme}, {":authority", "a"}, {":path", "/"}} {
+		e.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+	}
+	p.send(rest)
+	f.WriteSettings()
+	f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if h, ok := frame.(*http2.MetaHeadersFrame); ok {
+			for _, f := range h.RegularFields() {
+				if f.Name == "x-proto" {
+					return f.Value
+				}
+			}
+			return ""
+		}
+	}
+}
+
+// The first bytes tell HTTP/2, however they come.
+func TestPrefaceInPieces(t *testing.T) {
+	t.Parallel()
+	at := serveWith(t, protoHandler, nil)
+	for i := range len(http2.ClientPreface) {
+		p := connect(t, at)
+		p.send(http2.ClientPreface[:i])
+		if got := p.http2Proto(http2.ClientPreface[i:], "http"); got != "HTTP/2.0" {
+			t.Errorf("split at %d: %q", i, got)
+		}
+	}
+	p := connect(t, at)
+	for i := range len(http2.ClientPreface) - 1 {
+		p.send(http2.ClientPreface[i : i+1])
+	}
+	if got := p.http2Proto(http2.ClientPreface[len(http2.ClientPreface)-1:], "http"); got != "HTTP/2.0" {
+		t.Errorf("byte by byte: %q", got)
+	}
+}
+
+// What begins as HTTP/2 does and goes on in another way is refused, and so is HTTP/2 behind a request.
+func TestWhatIsNoPreface(t *testing.T) {
+	t.Parallel()
+	at := serveWith(t, protoHandler, nil)
+	for _, text := range []string{"PRI * HTTP/2.0\r\n\rX\r\n\r\n", "PRI * HTTP/2.0\r\nHost: a\r\n\r\n", "PRI * HTTP/1.1\r\n\r\n", "PRI /\r\n\r\n"} {
+		for i := range len(text) {
+			p := connect(t, at)
+			p.send(text[:i])
+			p.send(text[i:])
+			if answer, err := http.ReadResponse(p.r, nil); err != nil || answer.StatusCode != 400 || !answer.Close {
+				t.Errorf("%q split at %d: %v, %v", text, i, answer, err)
+			}
+			p.Close()
+		}
+	}
+	p := connect(t, at)
+	p.send(get + http2.ClientPreface)
+	p.want(200, "")
+	if answer, err := http.ReadResponse(p.r, nil); err != nil || answer.StatusCode != 400 || !answer.Close {
+		t.Errorf("behind a request: %v, %v", answer, err)
+	}
+	// A method may begin as the preface does.
+	for _, method := range []string{"P", "PRI", "POST", "PRIVATE"} {
+		request := method + " / HTTP/1.1\r\nHost: a\r\n\r\n"
+		for i := range 6 {
+			p := connect(t, at)
+			p.send(request[:i])
+			p.send(request[i:])
+			if got := p.want(200, "").Header.Get("X-Proto"); got != "HTTP/1.1" {
+				t.Errorf("%s: %q", method, got)
+			}
+		}
+	}
+}
+
+// With TLS it is the handshake that tells, and nothing else.
+func TestProtocolsWithTLS(t *testing.T) {
+	t.Parallel()
+	at, config := secureServer(t, protoHandler, limits)
+	if got := connectTLS(t, at, config, "h2").http2Proto(http2.ClientPreface, "https"); got != "HTTP/2.0" {
+		t.Errorf("h2: %q", got)
+	}
+	for _, protocol := range []string{"http/1.1", ""} {
+		p := connectTLS(t, at, config, protocol)
+		p.send(get)
+		if got := p.want(200, "").Header.Get("X-Proto"); got != "HTTP/1.1" {
+			t.Errorf("%q: %q", protocol, got)
+		}
+		p = connectTLS(t, at, config, protocol)
+		p.send(http2.ClientPreface)
+		if answer, err := http.ReadResponse(p.r, nil); err != nil || answer.StatusCode != 400 {
+			t.Errorf("a preface without h2: %v, %v", answer, err)
+		}
+	}
+}
+
+// HeaderTimeout is for the whole header, from its first byte: bytes that drip in do not put it off.
+func TestHeaderThatDripsIn(t *testing.T) {
+	t.Parallel()
+	limits := limits
+	limits.HeaderTimeout = time.Second
+	secure, config := secureServer(t, echoHandler, limits)
+	plain := serveWith(t, echoHandler, func(l *server.Limits) { *l = limits })
+	for _, what := range []string{"plain", "TLS", "kept", "kept TLS", "as HTTP/2"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			var p *peer
+			if strings.HasSuffix(what, "TLS") {
+				p = connectTLS(t, secure, config, "http/1.1")
+			} else {
+				p = connect(t, plain)
+			}
+			if strings.HasPrefix(what, "kept") {
+				p.send(get)
+				p.want(200, "GET /  ")
+			}
+			begin := "GET / HTTP/1.1\r\nHost: a\r\nX: "
+			if what == "as HTTP/2" {
+				begin = http2.ClientPreface[:10]
+			}
+			p.send(begin)
+			began := time.Now()
+			over := make(chan struct{})
+			var dripping sync.WaitGroup
+			dripping.Go(func() {
+				for drip := time.NewTicker(5 * time.Millisecond); what != "as HTTP/2"; {
+					select {
+					case <-drip.C:
+						io.WriteString(p, "x")
+					case <-over:
+						return
+					}
+				}
+			})
+			answer, err := http.ReadResponse(p.r, nil)
+			close(over)
+			dripping.Wait()
+			if err != nil || answer.StatusCode != 408 || !answer.Close {
+				t.Errorf("%v, %v", answer, err)
+			}
+			if took := time.Since(began); took < limits.HeaderTimeout/2 {
+				t.Errorf("it is given up after %s", took)
+			}
+		})
+	}
+}
+
+// A handshake has HeaderTimeout too.
+func TestHandshakeThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	limits := limits
+	limits.HeaderTimeout = 50 * time.Millisecond
+	at, _ := secureServer(t, echoHandler, limits)
+	for _, text := range []string{"", "\x16\x03\x01", get} {
+		p := connect(t, at)
+		p.send(text)
+		if rest, err := io.ReadAll(p.r); errors.Is(err, os.ErrDeadlineExceeded) || bytes.HasPrefix(rest, []byte("HTTP")) {
+			t.Errorf("%q: %q, %v", text, rest, err)
+		}
 	}
 }
