@@ -127,7 +127,7 @@ prove-rolling: all-servers ## 3 nodes behind nginx: 5 rolling restarts, 20 reloa
 	go run ./prove rolling -small -abrupt
 
 .PHONY: bench-proxy
-bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
+bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy, net/http and fasthttp
 	go run ./bench proxy
 
 .PHONY: bench-sqlite

@@ -37,7 +37,7 @@ func (b *bench) wrk(ctx context.Context, duration time.Duration, url, script str
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := startOn(b.loadCore, cmd); err != nil {
+	if err := startOn(b.loadCores, cmd); err != nil {
 		return load{}, err
 	}
 	if err := cmd.Wait(); err != nil {

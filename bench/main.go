@@ -25,7 +25,7 @@ type subcommand struct {
 
 func subcommands() []subcommand {
 	return []subcommand{
-		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy and net/http", proxy},
+		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy, net/http and fasthttp", proxy},
 		{"sqlite", "a row from SQLite as JSON, beside a server written by hand", sqlite},
 		{"postgres", "rows from PostgreSQL as JSON, beside pgbench and a server written by hand", postgres},
 		{"jobs", "jobs accepted and done per second with durable commits, beside River", jobs},
@@ -74,6 +74,7 @@ type settings struct {
 	runs        int           // the best one counts
 	connections int           // kept alive by wrk
 	only        []string      // names of rivals; empty for all
+	profile     string        // the file for Sluice's CPU profile; empty for none
 }
 
 // newFlags returns the shared flags, bound to the settings it returns, for

@@ -144,7 +144,7 @@ func (b *bench) startPostgres(ctx context.Context, o servers.Owner, conns int) (
 	if b.database, err = postmasterOf(p.Folder()); err != nil {
 		return "", err
 	}
-	if err := pin(b.database, b.loadCore); err != nil {
+	if err := pin(b.database, b.loadCores); err != nil {
 		return "", err
 	}
 	b.versions["PostgreSQL"] = p.Value("SHOW server_version")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // nginx as a proxy, tuned as its manual says: connections to the upstream are
@@ -28,11 +30,11 @@ func (n nginx) start(b *bench, address string) (*process, error) {
 	if n.accessLog {
 		log = b.path("nginx.log")
 	}
-	p, err := b.startNginx("nginx", b.serverCore, fmt.Sprintf(`
+	p, err := b.startNginx("nginx", b.serverCores, fmt.Sprintf(`
 	access_log %s;
 	upstream origin {
 		server %s;
-		keepalive 256;
+		keepalive 1024;
 		keepalive_requests 1000000000;
 		keepalive_timeout 1h;
 	}
@@ -63,7 +65,7 @@ func (b *bench) startOrigin(ctx context.Context, path, body string) (address str
 	if address, err = freeAddress(); err != nil {
 		return "", err
 	}
-	p, err := b.startNginx("origin", b.loadCore, fmt.Sprintf(`
+	p, err := b.startNginx("origin", b.loadCores, fmt.Sprintf(`
 	access_log off;
 	server {
 		listen %s;
@@ -77,9 +79,9 @@ func (b *bench) startOrigin(ctx context.Context, path, body string) (address str
 	return address, p.waitReady(ctx, "http://"+address+path)
 }
 
-// startNginx starts an nginx of one worker. As root its workers stay root,
+// startNginx starts an nginx with a worker for each core. As root its workers stay root,
 // since they could not write below the temporary folder otherwise.
-func (b *bench) startNginx(name string, core int, http string) (*process, error) {
+func (b *bench) startNginx(name string, cores unix.CPUSet, http string) (*process, error) {
 	program, ok := findTool("nginx")
 	if !ok {
 		return nil, errNotHere
@@ -89,7 +91,7 @@ func (b *bench) startNginx(name string, core int, http string) (*process, error)
 		user = "user root;\n"
 	}
 	config, err := b.write(name+".conf", fmt.Sprintf(`%[1]sdaemon off;
-worker_processes 1;
+worker_processes %[5]d;
 pid %[2]s/%[3]s.pid;
 error_log stderr error;
 events { worker_connections 4096; }
@@ -103,9 +105,9 @@ http {
 	keepalive_timeout 1h;
 %[4]s
 }
-`, user, b.dir, name, http))
+`, user, b.dir, name, http, cores.Count()))
 	if err != nil {
 		return nil, err
 	}
-	return b.start(name, core, program, "-p", b.dir, "-e", "stderr", "-c", config)
+	return b.start(name, cores, program, "-p", b.dir, "-e", "stderr", "-c", config)
 }

@@ -38,7 +38,12 @@ observe:
 	if err != nil {
 		return nil, err
 	}
-	return b.start(sluiceName, b.serverCore, b.path(sluiceName), "run", config)
+	p, err := b.start(sluiceName, b.serverCores, b.path(sluiceName), "run", config)
+	if err != nil {
+		return nil, err
+	}
+	p.admin = admin
+	return p, nil
 }
 
 // proxyAnswers passes every GET on to the upstream address.
@@ -47,6 +52,7 @@ func proxyAnswers(upstream string) string {
   upstream:
     http:
       urls: ["http://%s"]
+      pool: {max_idle: 1024}
 endpoints:
   get:
     route: GET /{rest...}
