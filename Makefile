@@ -130,6 +130,10 @@ prove-rolling: all-servers ## 3 nodes behind nginx: 5 rolling restarts, 20 reloa
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy, net/http and fasthttp
 	go run ./bench proxy
 
+.PHONY: bench-cache
+bench-cache: ## A hit from memory beside nginx, Varnish and fasthttp
+	go run ./bench cache
+
 .PHONY: bench-sqlite
 bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
 	go run ./bench sqlite

@@ -24,6 +24,7 @@ type bench struct {
 	serverCores unix.CPUSet // where the server under measurement runs
 	loadCores   unix.CPUSet // where the load runs, and what servers ask
 	running     []*process
+	folders     []string          // outside of the temporary one, to be removed too
 	database    int               // the process of a database that is measured too; 0 without one
 	versions    map[string]string // by the name of the rival
 	leftOut     map[string]string // why, by the name of the rival
@@ -88,8 +89,10 @@ func (b *bench) useTwoCores() {
 // close stops every process and removes the folder.
 func (b *bench) close() {
 	b.stopAll()
-	if err := os.RemoveAll(b.dir); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
+	for _, folder := range append(b.folders, b.dir) {
+		if err := os.RemoveAll(folder); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
 	}
 }
 

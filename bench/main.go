@@ -26,6 +26,7 @@ type subcommand struct {
 func subcommands() []subcommand {
 	return []subcommand{
 		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy, net/http and fasthttp", proxy},
+		{"cache", "an answer from memory, beside nginx, Varnish and fasthttp", cache},
 		{"sqlite", "a row from SQLite as JSON, beside a server written by hand", sqlite},
 		{"postgres", "rows from PostgreSQL as JSON, beside pgbench and a server written by hand", postgres},
 		{"jobs", "jobs accepted and done per second with durable commits, beside River", jobs},

@@ -55,6 +55,9 @@ func (n nginx) start(b *bench, address string) (*process, error) {
 	return p, nil
 }
 
+// originStatus is the path where the upstream tells how often it was asked.
+const originStatus = "/status"
+
 // startOrigin starts the server that gateways are put before: an nginx that
 // answers one path with a body from memory, and everything else with 404, so
 // that a gateway which asks for another path is found out.
@@ -72,7 +75,8 @@ func (b *bench) startOrigin(ctx context.Context, path, body string) (address str
 		default_type application/json;
 		location / { return 404; }
 		location = %s { return 200 '%s'; }
-	}`, address, path, body))
+		location = %s { stub_status; }
+	}`, address, path, body, originStatus))
 	if err != nil {
 		return "", err
 	}
