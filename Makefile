@@ -130,6 +130,10 @@ prove-rolling: all-servers ## 3 nodes behind nginx: 5 rolling restarts, 20 reloa
 bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy, net/http and fasthttp
 	go run ./bench proxy
 
+.PHONY: bench-full
+bench-full: ## A proxied GET behind jwt, rate_limit, metrics and traces beside nginx with limit_req
+	go run ./bench full
+
 .PHONY: bench-cache
 bench-cache: ## A hit from memory beside nginx, Varnish and fasthttp
 	go run ./bench cache

@@ -26,6 +26,7 @@ type subcommand struct {
 func subcommands() []subcommand {
 	return []subcommand{
 		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy, net/http and fasthttp", proxy},
+		{"full", "a proxied request behind jwt, rate_limit, metrics and traces, beside nginx with limit_req", full},
 		{"cache", "an answer from memory, beside nginx, Varnish and fasthttp", cache},
 		{"sqlite", "a row from SQLite as JSON, beside a server written by hand", sqlite},
 		{"postgres", "rows from PostgreSQL as JSON, beside pgbench and a server written by hand", postgres},
@@ -33,6 +34,7 @@ func subcommands() []subcommand {
 		{name: serveProxy, run: runReverseProxy},
 		{name: serveProducts, run: runProducts},
 		{name: serveStored, run: runStored},
+		{name: serveCollector, run: runCollector},
 	}
 }
 
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string) error {
 			return c.run(ctx, args[1:])
 		}
 		if c.about != "" {
-			fmt.Fprintf(&usage, "\n  %-8s %s", c.name, c.about)
+			fmt.Fprintf(&usage, "\n  %-9s %s", c.name, c.about)
 		}
 	}
 	return errors.New(usage.String())

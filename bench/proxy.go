@@ -73,7 +73,7 @@ func (b *bench) measureProxies(ctx context.Context, t proxyTable) ([]*entry, err
 		return nil, err
 	}
 	rivals, err := b.choose(ctx, []rival{
-		sluice{t.accessLog, proxyAnswers(origin)},
+		sluice{accessLog: t.accessLog, answers: proxyAnswers(origin)},
 		nginx{origin, t.accessLog},
 		haproxy{origin, t.accessLog},
 		caddy{origin, t.accessLog},

@@ -11,6 +11,7 @@ const sluiceName = "sluice"
 // sluice is a node of ours that does what its rivals do.
 type sluice struct {
 	accessLog bool
+	collector string // address of the one that gets 1 % of traces; empty for none
 	answers   string // the YAML of backends and endpoints
 }
 
@@ -28,13 +29,17 @@ func (s sluice) start(b *bench, address string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	traces := ""
+	if s.collector != "" {
+		traces = fmt.Sprintf("  traces: {endpoint: %q, sample: 0.01}\n", "http://"+s.collector+tracesPath)
+	}
 	config, err := b.write("sluice.yaml", fmt.Sprintf(`sluice: 1
 listen:
   http: %q
   admin: %q
 observe:
   access_log: %t
-%s`, address, admin, s.accessLog, s.answers))
+%s%s`, address, admin, s.accessLog, traces, s.answers))
 	if err != nil {
 		return nil, err
 	}
