@@ -9,8 +9,9 @@ import (
 type goal struct {
 	what     string
 	limit    float64
-	least    bool // the limit is the least that is wanted, else the most
-	unit     string
+	least    bool   // the limit is the least that is wanted, else the most
+	unit     string // after the figures, with a space before it; empty for ratios
+	whole    bool   // figures are whole numbers
 	measured bool
 	got      float64
 }
@@ -46,6 +47,14 @@ func (g goal) verdict() string {
 	return "met"
 }
 
+func (g goal) format(figure float64) string {
+	digits := 2
+	if g.whole {
+		digits = 0
+	}
+	return fmt.Sprintf("%.*f%s", digits, figure, g.unit)
+}
+
 // writeGoals prints what is wanted beside what was measured. No figure makes
 // the program fail.
 func writeGoals(w io.Writer, goals ...goal) {
@@ -56,9 +65,9 @@ func writeGoals(w io.Writer, goals ...goal) {
 			bound = "at least"
 		}
 		if g.measured {
-			got = fmt.Sprintf("%.2f%s", g.got, g.unit)
+			got = g.format(g.got)
 		}
-		t.rows = append(t.rows, []string{g.what, fmt.Sprintf("%s %.2f%s", bound, g.limit, g.unit), got, g.verdict()})
+		t.rows = append(t.rows, []string{g.what, bound + " " + g.format(g.limit), got, g.verdict()})
 	}
 	t.writeTo(w)
 }
