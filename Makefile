@@ -138,6 +138,10 @@ bench-full: ## A proxied GET behind jwt, rate_limit, metrics and traces beside n
 bench-cache: ## A hit from memory beside nginx, Varnish and fasthttp
 	go run ./bench cache
 
+.PHONY: bench-edge
+bench-edge: ## System calls per request, memory for large bodies and for idle connections
+	go run ./bench edge
+
 .PHONY: bench-sqlite
 bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
 	go run ./bench sqlite

@@ -25,6 +25,7 @@ type bench struct {
 	loadCores   unix.CPUSet // where the load runs, and what servers ask
 	running     []*process
 	folders     []string          // outside of the temporary one, to be removed too
+	files       int               // that nginx may have open, where it is more than usual; else 0
 	database    int               // the process of a database that is measured too; 0 without one
 	versions    map[string]string // by the name of the rival
 	leftOut     map[string]string // why, by the name of the rival
@@ -121,14 +122,29 @@ func (b *bench) choose(ctx context.Context, rivals []rival) ([]rival, error) {
 	for i, r := range rivals {
 		names[i] = r.name()
 	}
+	if err := b.checkOnly(names); err != nil {
+		return nil, err
+	}
+	return b.prepare(ctx, rivals)
+}
+
+func (b *bench) checkOnly(names []string) error {
 	for _, name := range b.only {
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("-only %s: unknown; want some of %s", name, strings.Join(names, ","))
+			return fmt.Errorf("-only %s: unknown; want some of %s", name, strings.Join(names, ","))
 		}
 	}
+	return nil
+}
+
+func (b *bench) wants(name string) bool { return len(b.only) == 0 || slices.Contains(b.only, name) }
+
+// prepare is choose for a part of a benchmark, that some names may be unknown
+// in.
+func (b *bench) prepare(ctx context.Context, rivals []rival) ([]rival, error) {
 	var chosen []rival
 	for _, r := range rivals {
-		if len(b.only) > 0 && !slices.Contains(b.only, r.name()) {
+		if !b.wants(r.name()) {
 			continue
 		}
 		version, err := r.prepare(ctx, b)

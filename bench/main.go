@@ -28,6 +28,7 @@ func subcommands() []subcommand {
 		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy, net/http and fasthttp", proxy},
 		{"full", "a proxied request behind jwt, rate_limit, metrics and traces, beside nginx with limit_req", full},
 		{"cache", "an answer from memory, beside nginx, Varnish and fasthttp", cache},
+		{"edge", "system calls per request, memory for large bodies and for idle connections", edge},
 		{"sqlite", "a row from SQLite as JSON, beside a server written by hand", sqlite},
 		{"postgres", "rows from PostgreSQL as JSON, beside pgbench and a server written by hand", postgres},
 		{"jobs", "jobs accepted and done per second with durable commits, beside River", jobs},
@@ -35,6 +36,8 @@ func subcommands() []subcommand {
 		{name: serveProducts, run: runProducts},
 		{name: serveStored, run: runStored},
 		{name: serveCollector, run: runCollector},
+		{name: serveBytes, run: runBytes},
+		{name: holdConnections, run: runHold},
 	}
 }
 

@@ -90,15 +90,18 @@ func (b *bench) startNginx(name string, cores unix.CPUSet, http string) (*proces
 	if !ok {
 		return nil, errNotHere
 	}
-	user := ""
+	user, files := "", ""
+	if b.files > 0 {
+		files = fmt.Sprintf("worker_rlimit_nofile %d;\n", b.files)
+	}
 	if os.Geteuid() == 0 {
 		user = "user root;\n"
 	}
-	config, err := b.write(name+".conf", fmt.Sprintf(`%[1]sdaemon off;
+	config, err := b.write(name+".conf", fmt.Sprintf(`%[1]s%[6]sdaemon off;
 worker_processes %[5]d;
 pid %[2]s/%[3]s.pid;
 error_log stderr error;
-events { worker_connections 4096; }
+events { worker_connections %[7]d; }
 http {
 	client_body_temp_path %[2]s/%[3]s.body;
 	proxy_temp_path %[2]s/%[3]s.proxy;
@@ -109,7 +112,7 @@ http {
 	keepalive_timeout 1h;
 %[4]s
 }
-`, user, b.dir, name, http, cores.Count()))
+`, user, b.dir, name, http, cores.Count(), files, max(4096, b.files)))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 )
 
 const sluiceName = "sluice"
@@ -12,6 +13,7 @@ const sluiceName = "sluice"
 type sluice struct {
 	accessLog bool
 	collector string // address of the one that gets 1 % of traces; empty for none
+	limits    string // of the listener, in YAML; empty for the defaults
 	answers   string // the YAML of backends and endpoints
 }
 
@@ -29,7 +31,10 @@ func (s sluice) start(b *bench, address string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	traces := ""
+	limits, traces := "", ""
+	if s.limits != "" {
+		limits = "  limits: " + s.limits + "\n"
+	}
 	if s.collector != "" {
 		traces = fmt.Sprintf("  traces: {endpoint: %q, sample: 0.01}\n", "http://"+s.collector+tracesPath)
 	}
@@ -37,9 +42,9 @@ func (s sluice) start(b *bench, address string) (*process, error) {
 listen:
   http: %q
   admin: %q
-observe:
+%sobserve:
   access_log: %t
-%s%s`, address, admin, s.accessLog, traces, s.answers))
+%s%s`, address, admin, limits, s.accessLog, traces, s.answers))
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +70,11 @@ endpoints:
       backend: upstream
       path: "/{rest}"
 `, upstream)
+}
+
+// anyAnswers passes requests of all methods on to the upstream address.
+func anyAnswers(upstream string) string {
+	return strings.Replace(proxyAnswers(upstream), "GET /{rest...}", `"* /{rest...}"`, 1)
 }
 
 // productAnswers serves the products in a SQLite file, and many rows that
