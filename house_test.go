@@ -93,7 +93,7 @@ var house = []rule{
 	{pkg: "prove", ours: []string{"examples/stack/stack", "sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "deploy", why: "it is what others read, with tests that read it"},
 	{pkg: "deploy/grafana", why: "it writes files for others, and uses nothing of what they look at"},
-	{pkg: "bench", ours: []string{"sluicetest/*", "job", "job/postgres", "job/sqlite"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx"}, why: "it measures programs from outside"},
+	{pkg: "bench", ours: []string{"sluicetest/*", "job", "job/postgres", "job/sqlite"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"}, why: "it measures programs from outside"},
 }
 
 type listed struct {
