@@ -127,8 +127,20 @@ prove-rolling: all-servers ## 3 nodes behind nginx: 5 rolling restarts, 20 reloa
 	go run ./prove rolling -small -abrupt
 
 .PHONY: bench-proxy
-bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy and net/http
+bench-proxy: ## A proxied GET beside nginx, HAProxy, Caddy, net/http and fasthttp
 	go run ./bench proxy
+
+.PHONY: bench-full
+bench-full: ## A proxied GET behind jwt, rate_limit, metrics and traces beside nginx with limit_req
+	go run ./bench full
+
+.PHONY: bench-cache
+bench-cache: ## A hit from memory beside nginx, Varnish and fasthttp
+	go run ./bench cache
+
+.PHONY: bench-edge
+bench-edge: ## System calls per request, memory for large bodies and for idle connections
+	go run ./bench edge
 
 .PHONY: bench-sqlite
 bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers

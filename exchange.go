@@ -57,6 +57,8 @@ type Exchange struct {
 	id     []byte
 	newID  []byte
 	arena  []byte
+	pages  [][]byte
+	page   int // how many of them are given out
 }
 
 // Request is what was asked. All bytes are borrowed.
@@ -200,8 +202,9 @@ func (x *Exchange) Reset(w Wire) {
 	clear(x.result)
 	x.Seen.reset()
 	x.Tried.reset()
+	clear(x.pages[min(maxKeptPages, len(x.pages)):])
 	*x = Exchange{Request: *req, Response: *resp, Seen: x.Seen, Tried: x.Tried, wire: w, ends: x.ends[:0],
-		inputs: x.inputs[:0], result: x.result[:0], arena: x.arena[:0]}
+		inputs: x.inputs[:0], result: x.result[:0], arena: x.arena[:0], pages: x.pages[:min(maxKeptPages, len(x.pages))]}
 	if cap(x.arena) > maxKeptBuffer {
 		x.arena = nil
 	}
@@ -356,6 +359,24 @@ func (x *Exchange) SetResult(slot int, json []byte) {
 		x.result = append(x.result, nil)
 	}
 	x.result[slot] = json
+}
+
+const (
+	// PageSize is the size of a page in bytes: it holds the header and the body of most answers.
+	PageSize = 4 << 10
+	// maxKeptPages is how many pages a reused exchange may hold on to.
+	maxKeptPages = 2
+)
+
+// Page is memory of the exchange's own, of PageSize bytes, for what is read as it comes and then referred to: a backend
+// reads its answer into one, and has the response's header and body refer to it. It is given out once, and holds what it
+// will until the exchange ends.
+func (x *Exchange) Page() []byte {
+	if x.page == len(x.pages) {
+		x.pages = append(x.pages, make([]byte, PageSize))
+	}
+	x.page++
+	return x.pages[x.page-1]
 }
 
 // store appends to the exchange's own memory and returns what was appended. Memory given out earlier stays valid.

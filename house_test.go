@@ -51,13 +51,14 @@ var house = []rule{
 	{pkg: "internal/pemfile", why: "certificates, keys and authorities come from files in several rooms, and it knows none of them"},
 	{pkg: "internal/window", why: "it counts over time, and knows nothing of what"},
 	{pkg: "upstream", ours: []string{".", "internal/window"}, why: "it chooses hosts for several kinds, and knows none of the protocols that are spoken to them"},
-	{pkg: "server", ours: []string{".", "internal/pemfile"}, others: []string{"golang.org/x/net", "golang.org/x/sys"}, why: "an engine can be replaced only while nothing else is in it"},
+	{pkg: "h1", ours: []string{"."}, why: "messages are read and written alike on both sides of a node, so it knows neither"},
+	{pkg: "server", ours: []string{".", "h1", "internal/pemfile"}, others: []string{"golang.org/x/net", "golang.org/x/sys"}, why: "an engine can be replaced only while nothing else is in it"},
 	{pkg: "observe", ours: []string{"."}, others: []string{"github.com/prometheus", "go.opentelemetry.io", "google.golang.org", "github.com/klauspost/compress"}, why: "it hears of exchanges, and depends on nothing that makes them"},
 	{pkg: "admin", ours: []string{".", "observe"}, others: []string{"github.com/prometheus", "github.com/klauspost/compress"}, why: "it shows what others know"},
 	{pkg: "policy/invalidate", ours: []string{".", "tag"}, why: "a kind stands alone, but for what it has in common with cache"},
 	{pkg: "policy/cache", ours: []string{".", "tag"}, others: []string{"github.com/maypok86/otter"}, why: "a kind stands alone, but for what it has in common with invalidate"},
 	{pkg: "tag", ours: []string{"."}, why: "it is what a purge ends on all nodes, for the policies that keep and that purge"},
-	{pkg: "backend/http", ours: []string{".", "internal/pemfile", "upstream"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
+	{pkg: "backend/http", ours: []string{".", "h1", "internal/pemfile", "upstream"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "backend/grpc", ours: []string{".", "internal/pemfile", "rpc", "upstream"}, others: []string{"google.golang.org/grpc/codes", "google.golang.org/grpc/health/grpc_health_v1", "google.golang.org/grpc/reflection/grpc_reflection_v1", "google.golang.org/protobuf"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind; and grpc-go is no part of it"},
 	{pkg: "policy/clientcert", ours: []string{".", "internal/pemfile"}, others: []string{"github.com/spiffe/go-spiffe", "github.com/maypok86/otter"}, why: "a kind stands alone: not on config, router, server or build, and not on another kind"},
 	{pkg: "policy/jwt", ours: []string{"."}, others: []string{"github.com/maypok86/otter"}, why: "it verifies tokens, and the cache of verified ones is what it needs of others"},
@@ -92,7 +93,7 @@ var house = []rule{
 	{pkg: "prove", ours: []string{"examples/stack/stack", "sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "deploy", why: "it is what others read, with tests that read it"},
 	{pkg: "deploy/grafana", why: "it writes files for others, and uses nothing of what they look at"},
-	{pkg: "bench", ours: []string{"sluicetest/*", "job", "job/postgres", "job/sqlite"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx"}, why: "it measures programs from outside"},
+	{pkg: "bench", ours: []string{"sluicetest/*", "job", "job/postgres", "job/sqlite"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"}, why: "it measures programs from outside"},
 }
 
 type listed struct {

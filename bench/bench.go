@@ -18,14 +18,17 @@ import (
 // goroutine only.
 type bench struct {
 	settings
-	root       string // of the module, where Sluice and Caddy are built
-	dir        string // the temporary folder
-	serverCore int
-	loadCore   int
-	running    []*process
-	database   int               // the process of a database that is measured too; 0 without one
-	versions   map[string]string // by the name of the rival
-	leftOut    map[string]string // why, by the name of the rival
+	root        string      // of the module, where Sluice and Caddy are built
+	dir         string      // the temporary folder
+	cores       []int       // that this process may use
+	serverCores unix.CPUSet // where the server under measurement runs
+	loadCores   unix.CPUSet // where the load runs, and what servers ask
+	running     []*process
+	folders     []string          // outside of the temporary one, to be removed too
+	files       int               // that nginx may have open, where it is more than usual; else 0
+	database    int               // the process of a database that is measured too; 0 without one
+	versions    map[string]string // by the name of the rival
+	leftOut     map[string]string // why, by the name of the rival
 }
 
 // newBench sets up the temporary folder and picks the cores. Close must be
@@ -39,7 +42,7 @@ func newBench(ctx context.Context, s settings) (*bench, error) {
 		return nil, fmt.Errorf("asking for the cores: %w", err)
 	}
 	var cores []int
-	for core := 0; len(cores) < 2 && core < 1024; core++ {
+	for core := 0; len(cores) < 4 && core < 1024; core++ {
 		if allowed.IsSet(core) {
 			cores = append(cores, core)
 		}
@@ -56,21 +59,41 @@ func newBench(ctx context.Context, s settings) (*bench, error) {
 		return nil, err
 	}
 	return &bench{
-		settings:   s,
-		root:       strings.TrimSpace(string(root)),
-		dir:        dir,
-		serverCore: cores[0],
-		loadCore:   cores[1],
-		versions:   map[string]string{},
-		leftOut:    map[string]string{},
+		settings:    s,
+		root:        strings.TrimSpace(string(root)),
+		dir:         dir,
+		cores:       cores,
+		serverCores: cpuSet(cores[0]),
+		loadCores:   cpuSet(cores[1]),
+		versions:    map[string]string{},
+		leftOut:     map[string]string{},
 	}, nil
+}
+
+func cpuSet(cores ...int) (set unix.CPUSet) {
+	for _, core := range cores {
+		set.Set(core)
+	}
+	return set
+}
+
+// useTwoCores gives the server two cores. The load has what is left of four; on a machine of two it shares them with
+// the server.
+func (b *bench) useTwoCores() {
+	b.serverCores = cpuSet(b.cores[:2]...)
+	b.loadCores = b.serverCores
+	if len(b.cores) > 2 {
+		b.loadCores = cpuSet(b.cores[2:]...)
+	}
 }
 
 // close stops every process and removes the folder.
 func (b *bench) close() {
 	b.stopAll()
-	if err := os.RemoveAll(b.dir); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
+	for _, folder := range append(b.folders, b.dir) {
+		if err := os.RemoveAll(folder); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
 	}
 }
 
@@ -99,14 +122,29 @@ func (b *bench) choose(ctx context.Context, rivals []rival) ([]rival, error) {
 	for i, r := range rivals {
 		names[i] = r.name()
 	}
+	if err := b.checkOnly(names); err != nil {
+		return nil, err
+	}
+	return b.prepare(ctx, rivals)
+}
+
+func (b *bench) checkOnly(names []string) error {
 	for _, name := range b.only {
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("-only %s: unknown; want some of %s", name, strings.Join(names, ","))
+			return fmt.Errorf("-only %s: unknown; want some of %s", name, strings.Join(names, ","))
 		}
 	}
+	return nil
+}
+
+func (b *bench) wants(name string) bool { return len(b.only) == 0 || slices.Contains(b.only, name) }
+
+// prepare is choose for a part of a benchmark, that some names may be unknown
+// in.
+func (b *bench) prepare(ctx context.Context, rivals []rival) ([]rival, error) {
 	var chosen []rival
 	for _, r := range rivals {
-		if len(b.only) > 0 && !slices.Contains(b.only, r.name()) {
+		if !b.wants(r.name()) {
 			continue
 		}
 		version, err := r.prepare(ctx, b)

@@ -59,7 +59,7 @@ func jobs(ctx context.Context, args []string) error {
 		if b.database, err = postmasterOf(p.Folder()); err != nil {
 			return err
 		}
-		if err := pin(b.database, b.loadCore); err != nil {
+		if err := pin(b.database, b.loadCores); err != nil {
 			return err
 		}
 		b.versions["PostgreSQL"] = p.Value("SHOW server_version")
@@ -120,7 +120,7 @@ endpoints:
 		if err != nil {
 			return nil, err
 		}
-		return b.start(strings.ReplaceAll(name, " ", ""), b.serverCore, b.path(sluiceName), "run", config, "--roles", role)
+		return b.start(strings.ReplaceAll(name, " ", ""), b.serverCores, b.path(sluiceName), "run", config, "--roles", role)
 	}
 	return &queue{
 		name: name, ready: "/ready",
@@ -154,10 +154,10 @@ func (b *bench) riverQueue(ctx context.Context, p *servers.Postgres) (*queue, er
 	return &queue{
 		name: "river, PostgreSQL", ready: "/ready",
 		serve: func(address string) (*process, error) {
-			return b.start(name, b.serverCore, b.path(name), "serve", address, url)
+			return b.start(name, b.serverCores, b.path(name), "serve", address, url)
 		},
 		work: func() (*process, error) {
-			return b.start(name+"worker", b.serverCore, b.path(name), "work", url, strconv.Itoa(riverWorkers))
+			return b.start(name+"worker", b.serverCores, b.path(name), "work", url, strconv.Itoa(riverWorkers))
 		},
 		done: func(ctx context.Context) (int, error) {
 			rows, err := p.Run(ctx, "river_jobs", "SELECT count(*) FROM river_job WHERE state = 'completed'")

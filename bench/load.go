@@ -29,21 +29,25 @@ func (b *bench) wrk(ctx context.Context, duration time.Duration, url, script str
 	if err != nil {
 		return load{}, err
 	}
-	args := []string{"-t1", "-c" + strconv.Itoa(b.connections), fmt.Sprintf("-d%ds", int(duration.Seconds())), "--latency"}
-	if script != "" {
-		args = append(args, "-s", script)
-	}
-	cmd := exec.CommandContext(ctx, program, append(args, url)...)
+	cmd := exec.CommandContext(ctx, program, b.wrkArgs(duration, url, script)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := startOn(b.loadCore, cmd); err != nil {
+	if err := startOn(b.loadCores, cmd); err != nil {
 		return load{}, err
 	}
 	if err := cmd.Wait(); err != nil {
 		return load{}, fmt.Errorf("wrk %s: %w\n%s", url, err, output.Bytes())
 	}
 	return parseLoad(output.String())
+}
+
+func (b *bench) wrkArgs(duration time.Duration, url, script string) []string {
+	args := []string{"-t1", "-c" + strconv.Itoa(b.connections), fmt.Sprintf("-d%ds", int(duration.Seconds())), "--latency"}
+	if script != "" {
+		args = append(args, "-s", script)
+	}
+	return append(args, url)
 }
 
 var (

@@ -25,13 +25,19 @@ type subcommand struct {
 
 func subcommands() []subcommand {
 	return []subcommand{
-		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy and net/http", proxy},
+		{"proxy", "what a proxied request costs, beside nginx, HAProxy, Caddy, net/http and fasthttp", proxy},
+		{"full", "a proxied request behind jwt, rate_limit, metrics and traces, beside nginx with limit_req", full},
+		{"cache", "an answer from memory, beside nginx, Varnish and fasthttp", cache},
+		{"edge", "system calls per request, memory for large bodies and for idle connections", edge},
 		{"sqlite", "a row from SQLite as JSON, beside a server written by hand", sqlite},
 		{"postgres", "rows from PostgreSQL as JSON, beside pgbench and a server written by hand", postgres},
 		{"jobs", "jobs accepted and done per second with durable commits, beside River", jobs},
 		{name: serveProxy, run: runReverseProxy},
 		{name: serveProducts, run: runProducts},
 		{name: serveStored, run: runStored},
+		{name: serveCollector, run: runCollector},
+		{name: serveBytes, run: runBytes},
+		{name: holdConnections, run: runHold},
 	}
 }
 
@@ -62,7 +68,7 @@ func run(ctx context.Context, args []string) error {
 			return c.run(ctx, args[1:])
 		}
 		if c.about != "" {
-			fmt.Fprintf(&usage, "\n  %-8s %s", c.name, c.about)
+			fmt.Fprintf(&usage, "\n  %-9s %s", c.name, c.about)
 		}
 	}
 	return errors.New(usage.String())
@@ -74,6 +80,7 @@ type settings struct {
 	runs        int           // the best one counts
 	connections int           // kept alive by wrk
 	only        []string      // names of rivals; empty for all
+	profile     string        // the file for Sluice's CPU profile; empty for none
 }
 
 // newFlags returns the shared flags, bound to the settings it returns, for

@@ -41,7 +41,7 @@ func (b *bench) pgbench(ctx context.Context, r pgbenchRun) (load, time.Duration,
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := startOn(b.serverCore, cmd); err != nil {
+	if err := startOn(b.serverCores, cmd); err != nil {
 		return load{}, 0, err
 	}
 	if err := cmd.Wait(); err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
@@ -73,6 +75,7 @@ func (b *bench) measurePostgres(ctx context.Context, database string, conns int)
 		{"a row written", "products_stock.lua", stockScript},
 		{"a row, cached", "products_cached.lua", strings.ReplaceAll(productsScript, "/api/products/", "/api/cached/")},
 	}
+	var goals []goal
 	for i, work := range works {
 		script, err := b.write(work.name, work.script)
 		if err != nil {
@@ -88,8 +91,32 @@ func (b *bench) measurePostgres(ctx context.Context, database string, conns int)
 		results(work.title, measured).writeTo(os.Stdout)
 		writeRatios(os.Stdout, work.title, measured, pgxName)
 		fmt.Println()
+		if i == 0 {
+			if goals, err = postgresGoals(ctx, work.title, measured, database, pgbenchName(b.connections)); err != nil {
+				return err
+			}
+		}
 	}
+	writeGoals(os.Stdout, goals...)
 	return nil
+}
+
+// postgresGoals are what is wanted of a row that is read by its key.
+func postgresGoals(ctx context.Context, title string, measured []*entry, database, floor string) ([]goal, error) {
+	conns := goal{what: title + ": connections of Sluice", limit: 8, whole: true}
+	if find(measured, sluiceName) != nil {
+		db, err := pgx.Connect(ctx, database)
+		if err != nil {
+			return nil, fmt.Errorf("counting connections: %w", err)
+		}
+		defer db.Close(ctx)
+		err = db.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'sluice%'`).Scan(&conns.got)
+		if err != nil {
+			return nil, fmt.Errorf("counting connections: %w", err)
+		}
+		conns.measured = true
+	}
+	return []goal{rateGoal(title, measured, floor, 0.8), conns, rateGoal(title, measured, pgxName, 2)}, nil
 }
 
 // fresh are the same servers, of which nothing was seen yet.
@@ -144,13 +171,15 @@ func (b *bench) startPostgres(ctx context.Context, o servers.Owner, conns int) (
 	if b.database, err = postmasterOf(p.Folder()); err != nil {
 		return "", err
 	}
-	if err := pin(b.database, b.loadCore); err != nil {
+	if err := pin(b.database, b.loadCores); err != nil {
 		return "", err
 	}
 	b.versions["PostgreSQL"] = p.Value("SHOW server_version")
 	database = p.Database("shop")
 	return database, storeProducts(ctx, database)
 }
+
+func pgbenchName(clients int) string { return fmt.Sprintf("pgbench, %d clients", clients) }
 
 // pgbenches are pgbench in the place of a server: what there is to be had.
 func (b *bench) pgbenches(ctx context.Context, database string) ([]*entry, error) {
@@ -169,7 +198,7 @@ func (b *bench) pgbenches(ctx context.Context, database string) ([]*entry, error
 	slices.Sort(clients)
 	var entries []*entry
 	for _, n := range slices.Compact(clients) {
-		name := fmt.Sprintf("pgbench, %d clients", n)
+		name := pgbenchName(n)
 		entries = append(entries, &entry{name: name, client: func(ctx context.Context, duration time.Duration) (load, time.Duration, error) {
 			return b.pgbench(ctx, pgbenchRun{program: program, database: database, script: script, clients: n, duration: duration})
 		}})

@@ -20,12 +20,13 @@ type process struct {
 	cmd    *exec.Cmd
 	output string        // the file that takes what it prints
 	log    string        // the file that takes its access log, if it keeps one
+	admin  string        // the address where Sluice gives profiles of itself; empty for others
 	ended  chan struct{} // closed when it has ended
 }
 
-// start starts a program on one core, also for all threads and children that
+// start starts a program on some cores, also for all threads and children that
 // it starts in turn. What it prints goes to a file in the temporary folder.
-func (b *bench) start(name string, core int, program string, args ...string) (*process, error) {
+func (b *bench) start(name string, cores unix.CPUSet, program string, args ...string) (*process, error) {
 	output, err := os.Create(b.path(name + ".out"))
 	if err != nil {
 		return nil, err
@@ -33,11 +34,11 @@ func (b *bench) start(name string, core int, program string, args ...string) (*p
 	defer output.Close()
 	cmd := exec.Command(program, args...)
 	cmd.Dir = b.dir
-	cmd.Env = b.environment()
+	cmd.Env = b.environment(cores.Count())
 	cmd.Stdout, cmd.Stderr = output, output
 	// SIGTERM rather than SIGKILL: nginx's master then ends its workers.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := startOn(core, cmd); err != nil {
+	if err := startOn(cores, cmd); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	p := &process{name: name, cmd: cmd, output: output.Name(), log: output.Name(), ended: make(chan struct{})}
@@ -50,20 +51,19 @@ func (b *bench) start(name string, core int, program string, args ...string) (*p
 }
 
 // environment keeps every server's files below the temporary folder and gives
-// Go's scheduler the one core it has.
-func (b *bench) environment() []string {
-	return append(os.Environ(), "GOMAXPROCS=1", "HOME="+b.dir, "XDG_CONFIG_HOME="+b.dir, "XDG_DATA_HOME="+b.dir)
+// Go's scheduler the cores it has.
+func (b *bench) environment(cores int) []string {
+	return append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", cores), "HOME="+b.dir, "XDG_CONFIG_HOME="+b.dir, "XDG_DATA_HOME="+b.dir)
 }
 
-// startOn starts a command bound to one core. A child inherits the affinity
+// startOn starts a command bound to some cores. A child inherits the affinity
 // of the thread that forks it, so this thread goes there and comes back.
-func startOn(core int, cmd *exec.Cmd) error {
-	var before, pinned unix.CPUSet
+func startOn(cores unix.CPUSet, cmd *exec.Cmd) error {
+	var before unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return err
 	}
-	pinned.Set(core)
-	if err := unix.SchedSetaffinity(0, &pinned); err != nil {
+	if err := unix.SchedSetaffinity(0, &cores); err != nil {
 		return err
 	}
 	return errors.Join(cmd.Start(), unix.SchedSetaffinity(0, &before))

@@ -29,7 +29,7 @@ func TestProcess(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := b.start("shell", core, "sh", "-c", "sleep 1000 & echo $! >fifo; wait")
+	p, err := b.start("shell", cpuSet(core), "sh", "-c", "sleep 1000 & echo $! >fifo; wait")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,18 +101,16 @@ func postmasterOf(folder string) (pid int, err error) {
 	return strconv.Atoi(first)
 }
 
-// pin binds a process and all that descend from it to a core. Those that it
-// starts later are bound too.
-func pin(pid, core int) error {
-	var only unix.CPUSet
-	only.Set(core)
+// pin binds a process and all that descend from it to some cores. Those that
+// it starts later are bound too.
+func pin(pid int, cores unix.CPUSet) error {
 	all, err := allStats()
 	if err != nil {
 		return err
 	}
 	for _, below := range append(descendants(all, pid), pid) {
-		if err := unix.SchedSetaffinity(below, &only); err != nil && err != unix.ESRCH {
-			return fmt.Errorf("binding process %d to core %d: %w", below, core, err)
+		if err := unix.SchedSetaffinity(below, &cores); err != nil && err != unix.ESRCH {
+			return fmt.Errorf("binding process %d: %w", below, err)
 		}
 	}
 	return nil

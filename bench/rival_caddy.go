@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"os/exec"
-	"path/filepath"
 )
 
 // caddy is built from bench/caddy, a module of its own.
@@ -17,17 +14,7 @@ type caddy struct {
 func (caddy) name() string { return "caddy" }
 
 func (caddy) prepare(ctx context.Context, b *bench) (string, error) {
-	const module = "bench/caddy"
-	if _, err := b.goBuild(ctx, module, ".", "caddy"); err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "github.com/caddyserver/caddy/v2")
-	cmd.Dir = filepath.Join(b.root, module)
-	version, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("asking for its version: %w", err)
-	}
-	return string(version[:len(version)-1]), nil
+	return b.buildModule(ctx, "caddy", "github.com/caddyserver/caddy/v2")
 }
 
 func (c caddy) start(b *bench, address string) (*process, error) {
@@ -40,7 +27,7 @@ func (c caddy) start(b *bench, address string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := b.start("caddy", b.serverCore, b.path("caddy"), config)
+	p, err := b.start("caddy", b.serverCores, b.path("caddy"), config)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +46,7 @@ func (c caddy) config(address, log string) map[string]any {
 		"routes": []object{{"handle": []object{{
 			"handler":   "reverse_proxy",
 			"upstreams": []object{{"dial": c.upstream}},
-			"transport": object{"protocol": "http", "keep_alive": object{"max_idle_conns_per_host": 256}},
+			"transport": object{"protocol": "http", "keep_alive": object{"max_idle_conns_per_host": 1024}},
 		}}}},
 	}
 	logs := object{"default": object{"level": "ERROR", "exclude": []string{"http.log.access"}}}

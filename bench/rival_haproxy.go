@@ -28,7 +28,7 @@ func (h haproxy) start(b *bench, address string) (*process, error) {
 		log = "log stdout format raw local0\n\toption httplog"
 	}
 	config, err := b.write("haproxy.cfg", fmt.Sprintf(`global
-	nbthread 1
+	nbthread %d
 	maxconn 4096
 defaults
 	mode http
@@ -43,7 +43,7 @@ frontend gateway
 	default_backend origin
 backend origin
 	server one %s
-`, log, address, h.upstream))
+`, b.serverCores.Count(), log, address, h.upstream))
 	if err != nil {
 		return nil, err
 	}
@@ -51,5 +51,5 @@ backend origin
 	if !ok {
 		return nil, errNotHere
 	}
-	return b.start("haproxy", b.serverCore, program, "-db", "-f", config)
+	return b.start("haproxy", b.serverCores, program, "-db", "-f", config)
 }

@@ -39,7 +39,7 @@ func (n netHTTP) start(b *bench, address string) (*process, error) {
 	if n.accessLog {
 		args = append(args, "-log", log)
 	}
-	p, err := b.start("nethttp", b.serverCore, self, args...)
+	p, err := b.start("nethttp", b.serverCores, self, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func runReverseProxy(ctx context.Context, args []string) error {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	// Its 2 by default would dial anew for nearly every request.
-	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 256
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 1024
 	var handler http.Handler = &httputil.ReverseProxy{
 		Transport:  transport,
 		BufferPool: &bufferPool{},

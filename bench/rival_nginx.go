@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // nginx as a proxy, tuned as its manual says: connections to the upstream are
@@ -28,11 +30,11 @@ func (n nginx) start(b *bench, address string) (*process, error) {
 	if n.accessLog {
 		log = b.path("nginx.log")
 	}
-	p, err := b.startNginx("nginx", b.serverCore, fmt.Sprintf(`
+	p, err := b.startNginx("nginx", b.serverCores, fmt.Sprintf(`
 	access_log %s;
 	upstream origin {
 		server %s;
-		keepalive 256;
+		keepalive 1024;
 		keepalive_requests 1000000000;
 		keepalive_timeout 1h;
 	}
@@ -53,6 +55,9 @@ func (n nginx) start(b *bench, address string) (*process, error) {
 	return p, nil
 }
 
+// originStatus is the path where the upstream tells how often it was asked.
+const originStatus = "/status"
+
 // startOrigin starts the server that gateways are put before: an nginx that
 // answers one path with a body from memory, and everything else with 404, so
 // that a gateway which asks for another path is found out.
@@ -63,36 +68,40 @@ func (b *bench) startOrigin(ctx context.Context, path, body string) (address str
 	if address, err = freeAddress(); err != nil {
 		return "", err
 	}
-	p, err := b.startNginx("origin", b.loadCore, fmt.Sprintf(`
+	p, err := b.startNginx("origin", b.loadCores, fmt.Sprintf(`
 	access_log off;
 	server {
 		listen %s;
 		default_type application/json;
 		location / { return 404; }
 		location = %s { return 200 '%s'; }
-	}`, address, path, body))
+		location = %s { stub_status; }
+	}`, address, path, body, originStatus))
 	if err != nil {
 		return "", err
 	}
 	return address, p.waitReady(ctx, "http://"+address+path)
 }
 
-// startNginx starts an nginx of one worker. As root its workers stay root,
+// startNginx starts an nginx with a worker for each core. As root its workers stay root,
 // since they could not write below the temporary folder otherwise.
-func (b *bench) startNginx(name string, core int, http string) (*process, error) {
+func (b *bench) startNginx(name string, cores unix.CPUSet, http string) (*process, error) {
 	program, ok := findTool("nginx")
 	if !ok {
 		return nil, errNotHere
 	}
-	user := ""
+	user, files := "", ""
+	if b.files > 0 {
+		files = fmt.Sprintf("worker_rlimit_nofile %d;\n", b.files)
+	}
 	if os.Geteuid() == 0 {
 		user = "user root;\n"
 	}
-	config, err := b.write(name+".conf", fmt.Sprintf(`%[1]sdaemon off;
-worker_processes 1;
+	config, err := b.write(name+".conf", fmt.Sprintf(`%[1]s%[6]sdaemon off;
+worker_processes %[5]d;
 pid %[2]s/%[3]s.pid;
 error_log stderr error;
-events { worker_connections 4096; }
+events { worker_connections %[7]d; }
 http {
 	client_body_temp_path %[2]s/%[3]s.body;
 	proxy_temp_path %[2]s/%[3]s.proxy;
@@ -103,9 +112,9 @@ http {
 	keepalive_timeout 1h;
 %[4]s
 }
-`, user, b.dir, name, http))
+`, user, b.dir, name, http, cores.Count(), files, max(4096, b.files)))
 	if err != nil {
 		return nil, err
 	}
-	return b.start(name, core, program, "-p", b.dir, "-e", "stderr", "-c", config)
+	return b.start(name, cores, program, "-p", b.dir, "-e", "stderr", "-c", config)
 }

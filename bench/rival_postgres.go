@@ -38,7 +38,7 @@ func (h pgxByHand) start(b *bench, address string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.start(h.name(), b.serverCore, self, serveStored,
+	return b.start(h.name(), b.serverCores, self, serveStored,
 		"-listen", address, "-database", h.database, "-pool", strconv.Itoa(h.conns))
 }
 

@@ -47,7 +47,7 @@ func (h byHand) start(b *bench, address string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.start(h.name(), b.serverCore, self, serveProducts,
+	return b.start(h.name(), b.serverCores, self, serveProducts,
 		"-listen", address, "-file", h.file, "-driver", h.driver, "-prepared="+strconv.FormatBool(h.prepared))
 }
 

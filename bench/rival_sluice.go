@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 )
 
 const sluiceName = "sluice"
@@ -11,6 +12,8 @@ const sluiceName = "sluice"
 // sluice is a node of ours that does what its rivals do.
 type sluice struct {
 	accessLog bool
+	collector string // address of the one that gets 1 % of traces; empty for none
+	limits    string // of the listener, in YAML; empty for the defaults
 	answers   string // the YAML of backends and endpoints
 }
 
@@ -28,17 +31,29 @@ func (s sluice) start(b *bench, address string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, traces := "", ""
+	if s.limits != "" {
+		limits = "  limits: " + s.limits + "\n"
+	}
+	if s.collector != "" {
+		traces = fmt.Sprintf("  traces: {endpoint: %q, sample: 0.01}\n", "http://"+s.collector+tracesPath)
+	}
 	config, err := b.write("sluice.yaml", fmt.Sprintf(`sluice: 1
 listen:
   http: %q
   admin: %q
-observe:
+%sobserve:
   access_log: %t
-%s`, address, admin, s.accessLog, s.answers))
+%s%s`, address, admin, limits, s.accessLog, traces, s.answers))
 	if err != nil {
 		return nil, err
 	}
-	return b.start(sluiceName, b.serverCore, b.path(sluiceName), "run", config)
+	p, err := b.start(sluiceName, b.serverCores, b.path(sluiceName), "run", config)
+	if err != nil {
+		return nil, err
+	}
+	p.admin = admin
+	return p, nil
 }
 
 // proxyAnswers passes every GET on to the upstream address.
@@ -47,6 +62,7 @@ func proxyAnswers(upstream string) string {
   upstream:
     http:
       urls: ["http://%s"]
+      pool: {max_idle: 1024}
 endpoints:
   get:
     route: GET /{rest...}
@@ -54,6 +70,11 @@ endpoints:
       backend: upstream
       path: "/{rest}"
 `, upstream)
+}
+
+// anyAnswers passes requests of all methods on to the upstream address.
+func anyAnswers(upstream string) string {
+	return strings.Replace(proxyAnswers(upstream), "GET /{rest...}", `"* /{rest...}"`, 1)
 }
 
 // productAnswers serves the products in a SQLite file, and many rows that

@@ -57,12 +57,15 @@ func sqlite(ctx context.Context, args []string) error {
 	if err := b.measure(ctx, entries, "/", script); err != nil {
 		return err
 	}
-	results("a row of SQLite", entries).writeTo(os.Stdout)
+	const title = "a row of SQLite"
+	results(title, entries).writeTo(os.Stdout)
 	fmt.Println()
 	if err := streamMillion(ctx, os.Stdout, entries); err != nil {
 		return err
 	}
-	writeRatios(os.Stdout, "a row of SQLite", entries, "unprepared", "prepared")
+	writeRatios(os.Stdout, title, entries, "unprepared", "prepared")
+	fmt.Println()
+	writeGoals(os.Stdout, rateGoal(title, entries, "unprepared", 2), rateGoal(title, entries, "prepared", 1.5))
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,14 +59,15 @@ func peakMemory(pid int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return parsePeak(string(status))
+	return parseMemory(string(status), "VmHWM")
 }
 
-func parsePeak(status string) (int64, error) {
-	_, rest, found := strings.Cut(status, "VmHWM:")
+// parseMemory reads one of the sizes in /proc/PID/status.
+func parseMemory(status, name string) (int64, error) {
+	_, rest, found := strings.Cut(status, name+":")
 	fields := strings.Fields(rest)
 	if !found || len(fields) < 2 || fields[1] != "kB" {
-		return 0, errors.New("no VmHWM in the status of the process")
+		return 0, fmt.Errorf("no %s in the status of the process", name)
 	}
 	kib, err := strconv.ParseInt(fields[0], 10, 64)
 	return kib << 10, err

@@ -2,13 +2,16 @@ package main
 
 import "testing"
 
-func TestParsePeak(t *testing.T) {
+func TestParseMemory(t *testing.T) {
 	t.Parallel()
-	if got, err := parsePeak("Name:\tsluice\nVmPeak:\t  9 kB\nVmHWM:\t   31968 kB\nVmRSS:\t 1 kB\n"); err != nil || got != 31968<<10 {
-		t.Errorf("got %d, %v; want %d", got, err, 31968<<10)
+	const status = "Name:\tsluice\nVmPeak:\t  9 kB\nVmHWM:\t   31968 kB\nVmRSS:\t 1 kB\n"
+	for name, want := range map[string]int64{"VmHWM": 31968 << 10, "VmRSS": 1 << 10} {
+		if got, err := parseMemory(status, name); err != nil || got != want {
+			t.Errorf("%s: got %d, %v; want %d", name, got, err, want)
+		}
 	}
 	for _, status := range []string{"", "VmHWM:", "VmHWM:\t1 MB", "VmHWM:\tx kB"} {
-		if got, err := parsePeak(status); err == nil {
+		if got, err := parseMemory(status, "VmHWM"); err == nil {
 			t.Errorf("%q: got %d, want an error", status, got)
 		}
 	}

@@ -74,17 +74,9 @@ func milliseconds(d time.Duration) string {
 // writeRatios prints what Sluice needs and does beside each of the others
 // that are named, as far as both were measured.
 func writeRatios(w io.Writer, title string, entries []*entry, others ...string) {
-	find := func(name string) *entry {
-		for _, e := range entries {
-			if e.name == name {
-				return e
-			}
-		}
-		return nil
-	}
-	sluice := find(sluiceName)
+	sluice := find(entries, sluiceName)
 	for _, name := range others {
-		other := find(name)
+		other := find(entries, name)
 		if sluice == nil || other == nil {
 			fmt.Fprintf(w, "sluice/%s, %s: not both measured\n", name, title)
 			continue
@@ -94,6 +86,16 @@ func writeRatios(w io.Writer, title string, entries []*entry, others ...string) 
 			sluice.best.cpuPerRequest()/other.best.cpuPerRequest(),
 			sluice.best.perSecond/other.best.perSecond)
 	}
+}
+
+// find returns the entry of a name, or nil.
+func find(entries []*entry, name string) *entry {
+	for _, e := range entries {
+		if e.name == name {
+			return e
+		}
+	}
+	return nil
 }
 
 // writeRivals prints the version of each rival, and who is left out.

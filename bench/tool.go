@@ -82,3 +82,19 @@ func (b *bench) goBuild(ctx context.Context, module, pkg, name string) (string, 
 	}
 	return program, nil
 }
+
+// buildModule builds the program in a folder of bench that is a module of its
+// own, and returns the version of the library that it is there for.
+func (b *bench) buildModule(ctx context.Context, name, library string) (version string, err error) {
+	folder := filepath.Join("bench", name)
+	if _, err := b.goBuild(ctx, folder, ".", name); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", library)
+	cmd.Dir = filepath.Join(b.root, folder)
+	output, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("asking for its version: %w", err)
+	}
+	return strings.TrimSpace(string(output)), nil
+}

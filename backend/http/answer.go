@@ -1,46 +1,54 @@
 package http
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/h1"
 	"github.com/sluiceapi/sluice/upstream"
 )
+
+// The bounds of what an upstream may send around a body.
+const (
+	maxHead    = 64 << 10 // a whole head, or a whole trailer section
+	maxInterim = 16       // 1xx answers before the final one
+)
+
+var errHeadTooLarge = fmt.Errorf("the answer's header is larger than %s", sluice.Size(maxHead))
 
 // receive reads the answer's head, passes interim answers on, and makes the response.
 func (c *call) receive() error {
 	for interim := 0; ; interim++ {
-		n, err := c.readHead()
-		if err != nil {
+		if err := c.readHead(); err != nil {
 			return err
 		}
-		if c.head.status >= 200 || c.head.status == 101 {
-			return c.answer(n)
+		if c.head.Status >= 200 || c.head.Status == 101 {
+			return c.answer()
 		}
 		if interim == maxInterim {
-			return malformed("too many interim answers")
+			return h1.Error("too many interim answers")
 		}
 		if err := c.inform(); err != nil {
 			return err
 		}
-		c.conn.skip(n)
 	}
 }
 
-// readHead reads one head and tells how long it is; it stays in the buffer, and c.head refers to it there.
-func (c *call) readHead() (n int, err error) {
-	from := 0
-	for {
-		n, from, err = headEnd(c.conn.buffered(), from)
+// readHead reads one head. It stays in the buffer, where c.head refers to it, until the exchange ends.
+func (c *call) readHead() error {
+	for from := 0; ; {
+		end, next, err := h1.End(c.conn.buffer.Bytes(), from)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if n > 0 {
-			return n, c.head.parse(c.conn.buffered()[:n])
+		if end > 0 {
+			return c.head.Parse(c.conn.buffer.Hold(end))
 		}
+		from = next
 		if err := c.fill(maxHead); err != nil {
-			return 0, err
+			return err
 		}
 	}
 }
@@ -48,7 +56,7 @@ func (c *call) readHead() (n int, err error) {
 // inform passes an interim answer on. 100 is not passed: it is meant for this hop, and the engine sends its own when
 // the body is read.
 func (c *call) inform() error {
-	if c.head.status == 100 {
+	if c.head.Status == 100 {
 		if c.expect {
 			c.goOn()
 		}
@@ -56,7 +64,7 @@ func (c *call) inform() error {
 	}
 	var h sluice.Header
 	c.eachField(h.AddBytes)
-	if err := c.x.Inform(c.head.status, &h); err != nil {
+	if err := c.x.Inform(c.head.Status, &h); err != nil {
 		return &sluice.Error{Code: sluice.ClientLeft, Err: err}
 	}
 	return nil
@@ -65,49 +73,55 @@ func (c *call) inform() error {
 // eachField gives the fields of the head that go through.
 func (c *call) eachField(yield func(name, value []byte)) {
 	h := &c.head
-	final := h.status >= 200
-	for i, f := range h.fields {
-		switch h.roles[i] {
-		case hop, connection, encoding, upgrade, te:
-			continue
+	final := h.Status >= 200
+	for i, f := range h.Fields {
+		switch role(h.Roles[i]) {
+		case passes, expect:
 		case length:
 			// Where there is a body, its own length is told by whoever sends it on.
-			if !final || !h.bodiless(c.method()) || h.status == 204 {
+			if !final || !h.Bodiless(c.method()) || h.Status == 204 {
 				continue
 			}
 		case trailer:
-			if !h.chunked || !final {
+			if !h.Chunked || !final {
 				continue
 			}
+		default:
+			continue
 		}
-		if len(h.options) == 0 || !h.options.names(f.Name) {
+		if len(h.Options) == 0 || !h.Options.Names(f.Name) {
 			yield(f.Name, f.Value)
 		}
 	}
 }
 
-// answer makes the response of the head, of n bytes, that stands in the buffer.
-func (c *call) answer(n int) error {
+// answer makes the response of the head.
+func (c *call) answer() error {
 	c.awaiting, c.headBy = false, time.Time{}
-	c.host.Heard(c.h.now(), outcomeOf(c.head.status))
+	c.heard = c.h.now()
+	c.host.Heard(c.heard, outcomeOf(c.head.Status))
 	r := &c.x.Response
-	if c.head.status == 101 {
-		return c.tunnel(n)
+	if c.head.Status == 101 {
+		return c.tunnel()
 	}
-	r.Status = c.head.status
-	c.eachField(r.Header.CopyField)
-	c.conn.skip(n)
-	switch h := &c.head; {
-	case h.bodiless(c.method()):
+	r.Status = c.head.Status
+	c.eachField(r.Header.AddBytes)
+	h, b := &c.head, &c.body.content
+	switch {
+	case h.Bodiless(c.method()):
 		// A body where there can be none would be read as the next answer.
-		h.last = h.status == 204 && (h.chunked || h.length > 0)
-		c.answerCounted(0)
-	case h.chunked:
-		c.answerChunks()
-	case h.length >= 0:
-		c.answerCounted(h.length)
+		c.last = h.Status == 204 && (h.Chunked || h.Length > 0)
+		b.Start(&c.conn.buffer, c, h1.Counted, 0, &r.Trailer, maxHead)
+		c.take(0)
+	case h.Chunked:
+		b.Start(&c.conn.buffer, c, h1.Chunked, 0, &r.Trailer, maxHead)
+		c.take(-1)
+	case h.Length >= 0:
+		b.Start(&c.conn.buffer, c, h1.Counted, h.Length, &r.Trailer, maxHead)
+		c.take(h.Length)
 	default:
-		c.stream(untilClose, -1)
+		b.Start(&c.conn.buffer, c, h1.UntilClose, 0, &r.Trailer, maxHead)
+		c.stream(-1)
 	}
 	return nil
 }
@@ -121,51 +135,32 @@ func outcomeOf(status int) upstream.Outcome {
 	return upstream.Answered
 }
 
-// answerCounted takes a short body whole when all of it is there, so that the connection is free at once. While the
-// request's body is still pumped the answer is always a stream: what is whole would say that nobody reads the
-// request any more.
-func (c *call) answerCounted(size int64) {
-	if buffered := c.conn.buffered(); size <= int64(len(buffered)) && !c.pumping() {
-		b := &c.x.Response.Body
-		b.SetBuffer(append(b.Buffer(), buffered[:size]...))
-		c.conn.skip(int(size))
-		c.through()
-		return
-	}
-	c.body.left = size
-	c.stream(counted, size)
-}
-
-// answerChunks is answerCounted for a body in chunks.
-func (c *call) answerChunks() {
-	if c.pumping() || !chunksEnd(c.conn.buffered()) {
-		c.stream(chunked, -1)
-		return
-	}
+// take takes a body whole when all of it is there, so that the connection is free at once. While the request's body is
+// still pumped the answer is always a stream: what is whole would say that nobody reads the request any more.
+func (c *call) take(size int64) {
 	b := &c.x.Response.Body
-	p := b.Buffer()
-	for {
-		line, rest, _ := cutLine(c.conn.buffered())
-		n, _ := chunkSize(line)
-		if n == 0 {
-			break
+	if !c.pumping() {
+		if content, ok := c.body.content.Whole(b.Buffer()); ok {
+			if size >= 0 {
+				b.SetBytes(content)
+			} else {
+				b.SetBuffer(content)
+			}
+			c.through()
+			return
 		}
-		p = append(p, rest[:n]...)
-		c.conn.skip(len(line) + 2 + int(n) + 2)
 	}
-	c.conn.skip(len("0\r\n\r\n"))
-	b.SetBuffer(p)
-	c.through()
+	c.stream(size)
 }
 
 // through notes that the answer was read to its end.
-func (c *call) through() { c.clean = c.head.keeps() && c.conn.start == c.conn.end }
+func (c *call) through() { c.clean = c.head.Keeps() && !c.last && c.conn.buffer.Len() == 0 }
 
-func (c *call) stream(f framing, size int64) {
+func (c *call) stream(size int64) {
 	c.open, c.shared = true, true
-	c.body.call, c.body.framing = c, f
-	if c.isEvents(f) {
-		c.last()
+	c.body.call, c.body.size = c, size
+	if size < 0 && c.isEvents() {
+		c.lasts()
 	}
 	c.x.Response.Body.SetStream(&c.body, size)
 }
@@ -177,14 +172,14 @@ func (c *call) describe(err error) {
 		c.span.SetText("server.address", c.conn.up.name)
 		c.span.SetInt("server.port", int64(c.conn.up.port))
 	}
-	if c.head.status > 0 {
-		c.span.SetInt("http.response.status_code", int64(c.head.status))
+	if c.head.Status > 0 {
+		c.span.SetInt("http.response.status_code", int64(c.head.Status))
 	}
 	switch {
 	case err != nil:
 		c.span.SetText("error.type", sluice.ErrorOf(err).Code.String())
-	case c.head.status >= 400:
-		c.span.SetText("error.type", strconv.Itoa(c.head.status))
+	case c.head.Status >= 400:
+		c.span.SetText("error.type", strconv.Itoa(c.head.Status))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/h1"
 )
 
 func TestHostileAnswers(t *testing.T) {
@@ -44,7 +45,7 @@ func TestHostileAnswers(t *testing.T) {
 		"RFC 9110 15.2.2 unasked 101":         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 		"RFC 9110 6.5.1 framing as a trailer": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n",
 		"a header without end":                "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", maxHead) + "\r\n\r\n",
-		"too many fields":                     "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", maxFields+1) + "\r\n",
+		"too many fields":                     "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", h1.MaxFields+1) + "\r\n",
 		"nothing":                             "",
 		"half a head":                         "HTTP/1.1 200 OK\r\nContent-",
 		"interim answers without end":         strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", maxInterim+1),
@@ -81,7 +82,7 @@ func TestHostileBodies(t *testing.T) {
 		"empty size":                  head + "\r\nok\r\n0\r\n\r\n",
 		"huge size":                   head + "fffffffffffffffff\r\nok\r\n0\r\n\r\n",
 		"LF in an extension":          head + "2;a\nb\r\nok\r\n0\r\n\r\n",
-		"endless extension":           head + "2;" + strings.Repeat("a", 2*maxSizeLine) + "\r\nok\r\n0\r\n\r\n",
+		"endless extension":           head + "2;" + strings.Repeat("a", 2<<10) + "\r\nok\r\n0\r\n\r\n",
 		"framing in a trailer":        head + "0\r\nContent-Length: 1\r\n\r\n",
 		"obs-fold in a trailer":       head + "0\r\nA: b\r\n c\r\n\r\n",
 		"endless trailer":             head + "0\r\nA: " + strings.Repeat("a", maxHead) + "\r\n\r\n",

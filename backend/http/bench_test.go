@@ -7,7 +7,6 @@ import (
 	nethttp "net/http"
 	"net/http/httputil"
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/sluiceapi/sluice"
@@ -97,15 +96,3 @@ type discard struct {
 func (d *discard) Header() nethttp.Header      { return d.header }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
-
-func BenchmarkHead(b *testing.B) {
-	end := strings.Index(benchAnswer, "{")
-	data := []byte(benchAnswer[:end])
-	var h head
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := h.parse(data); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/h1"
 	"github.com/sluiceapi/sluice/upstream"
 )
 
@@ -48,20 +49,27 @@ type call struct {
 	// start is when the call began, limit when it must be over: zero is without limit.
 	start, limit time.Time
 
-	options options // of the request
-	roles   []role  // of the request's fields
-	upgrade bool    // a WebSocket is asked for
+	options h1.Options // of the request
+	roles   []role     // of the request's fields
+	out     []byte     // memory for the request's head
+	upgrade bool       // a WebSocket is asked for
 	// expect is set while the request's body waits for the upstream's word (RFC 9110, section 10.1.1).
 	expect bool
 	trace  sluice.Header
 	sent   int // bytes of this attempt that the socket took
+	// later is the request, while it waits to be sent with the first read.
+	later []byte
 	// awaiting is set while the answer's head is awaited, and headBy is when it must be there: zero as long as the
 	// request is being sent.
 	awaiting bool
 	headBy   time.Time
 	// answered is set once a byte of the answer came.
 	answered bool
-	head     head
+	// heard is when the answer's head was there.
+	heard time.Time
+	head  h1.Response
+	// last is set when no other answer can follow on the connection, for what came behind this one.
+	last bool
 	// clean is set once the answer was read to its end and the connection may serve another request.
 	clean bool
 
@@ -105,12 +113,18 @@ func (c *call) begin() {
 // reset makes a finished call ready for the next exchange and keeps its memory.
 func (c *call) reset() {
 	c.trace.Reset()
-	clear(c.head.fields)
+	clear(c.head.Fields)
 	clear(c.options)
-	clear(c.head.options)
-	*c = call{trace: c.trace, options: c.options[:0], roles: c.roles[:0],
-		head: head{fields: c.head.fields[:0], roles: c.head.roles[:0], options: c.head.options[:0]}}
+	clear(c.head.Options)
+	if cap(c.out) > maxKept {
+		c.out = nil
+	}
+	*c = call{trace: c.trace, options: c.options[:0], roles: c.roles[:0], out: c.out[:0],
+		head: h1.Response{Head: h1.Head{Options: c.head.Options[:0]}, Fields: c.head.Fields[:0], Roles: c.head.Roles[:0]}}
 }
+
+// maxKept is the most that a call holds on to for a head.
+const maxKept = 16 << 10
 
 func (c *call) serve() error {
 	if err := c.admit(); err != nil {
@@ -138,8 +152,8 @@ func (c *call) roundTrip() error {
 		if err := c.connect(); err != nil {
 			return err
 		}
-		out, err := c.appendRequest(c.conn.out[:0])
-		if c.conn.out = out[:0]; err != nil {
+		out, err := c.appendRequest(c.out[:0])
+		if c.out = out[:0]; err != nil {
 			c.conn.up.pool.put(c.conn, c.start)
 			c.conn = nil
 			return err
@@ -158,7 +172,7 @@ func (c *call) roundTrip() error {
 		}
 		c.unwatch()
 		c.h.retries.Add(1)
-		c.sent, c.headBy = 0, time.Time{}
+		c.sent, c.later, c.headBy = 0, nil, time.Time{}
 		c.pumpFailed.Store(false)
 	}
 }
@@ -173,7 +187,7 @@ func (c *call) resendable(err error) bool {
 }
 
 func closedByPeer(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, errCut) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, io.EOF) || errors.Is(err, h1.ErrCut) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // idempotent are the methods of RFC 9110, section 9.2.2.
@@ -222,14 +236,17 @@ func (c *call) connect() (err error) {
 
 func (c *call) connectTo(l *link, fresh bool) (err error) {
 	if !fresh {
-		if c.conn = l.pool.take(c.start); c.conn != nil {
+		if c.conn = l.pool.take(c.start, !idempotent(c.method())); c.conn != nil {
+			c.conn.buffer.Lend(c.x.Page())
 			return nil
 		}
 	}
 	if c.ctx == nil {
 		c.ctx = c.x.Context()
 	}
-	c.conn, err = l.dial(c.ctx)
+	if c.conn, err = l.dial(c.ctx); err == nil {
+		c.conn.buffer.Lend(c.x.Page())
+	}
 	return err
 }
 
@@ -243,7 +260,10 @@ func (c *call) letGo() {
 
 // finish ends what was measured and gives the connection back. It is called once, when the answer is over.
 func (c *call) finish(err error) {
-	quiet, now := c.unwatch(), c.h.now()
+	quiet, now := c.unwatch(), c.heard
+	if err != nil || c.open || now.IsZero() {
+		now = c.h.now()
+	}
 	if c.conn != nil {
 		if err == nil && c.clean && quiet && c.events == nil && c.pumpedWhole() {
 			c.conn.up.pool.put(c.conn, now)
@@ -255,7 +275,7 @@ func (c *call) finish(err error) {
 	if c.span == nil {
 		return
 	}
-	if c.head.status != 101 && c.events == nil { // what lasts says nothing of how long an answer takes
+	if c.head.Status != 101 && c.events == nil { // what lasts says nothing of how long an answer takes
 		c.h.duration.Observe(now.Sub(c.start))
 	}
 	if c.span.Recording() {
@@ -283,13 +303,16 @@ func (c *call) unwatch() bool {
 	return quiet
 }
 
-// read reads from the connection for as long as the call may wait.
-func (c *call) read(p []byte) (int, error) {
+// Read reads from the connection for as long as the call may wait. A request that is still to be sent is sent before.
+func (c *call) Read(p []byte) (n int, err error) {
 	if c.events != nil {
 		return c.events.read(p)
 	}
-	for {
-		now := c.h.now()
+	now := c.start
+	if c.later == nil || !c.conn.reused {
+		now = c.h.now()
+	}
+	for ; ; now = c.h.now() {
 		limit := earliest(c.limit, c.headBy)
 		if !limit.IsZero() && !now.Before(limit) {
 			return 0, c.late()
@@ -299,10 +322,17 @@ func (c *call) read(p []byte) (int, error) {
 			least, most = earliest(now.Add(minPatience), limit), earliest(now.Add(maxPatience), limit)
 		}
 		c.conn.readUntil(now, least, most)
-		n, err := c.conn.stream.Read(p)
+		if c.later != nil {
+			n, err = c.exchange(p)
+		} else {
+			n, err = c.conn.stream.Read(p)
+		}
 		if n > 0 {
 			c.answered = true
 			return n, nil
+		}
+		if err == nil {
+			continue
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return 0, err
@@ -315,16 +345,28 @@ func (c *call) read(p []byte) (int, error) {
 	}
 }
 
+// exchange sends the request that waits for that, and reads.
+func (c *call) exchange(p []byte) (n int, err error) {
+	out := c.later
+	c.later = nil
+	written, n, err := c.conn.socket.exchange(out, p)
+	c.sent += written
+	if written < len(out) && err == nil {
+		err = c.write(out[written:])
+	}
+	return n, err
+}
+
 // fill reads more into the connection's buffer, of which at most limit bytes are used.
 func (c *call) fill(limit int) error {
-	space := c.conn.space(limit)
+	space := c.conn.buffer.Space(limit)
 	if len(space) == 0 {
 		return errHeadTooLarge
 	}
-	n, err := c.read(space)
-	c.conn.end += n
+	n, err := c.Read(space)
+	c.conn.buffer.Filled(n)
 	if errors.Is(err, io.EOF) && c.answered {
-		return errCut
+		return h1.ErrCut
 	}
 	return err
 }

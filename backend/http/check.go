@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"github.com/sluiceapi/sluice/h1"
 )
 
 // check finds out whether the host is well: on a connection of its own, which does not count as one of the pool's.
@@ -31,34 +33,43 @@ func ask(stream io.ReadWriter, request string) error {
 	if _, err := io.WriteString(stream, request); err != nil {
 		return fmt.Errorf("asking: %w", err)
 	}
-	var h head
-	in, end, from := make([]byte, maxHead), 0, 0
-	for interim := 0; interim <= maxInterim; {
-		length, next, err := headEnd(in[:end], from)
+	var b h1.Buffer
+	var h h1.Response
+	for interim, from := 0, 0; interim <= maxInterim; {
+		end, next, err := h1.End(b.Bytes(), from)
 		if err != nil {
 			return err
 		}
-		if from = next; length == 0 {
-			if end == len(in) {
+		if from = next; end == 0 {
+			space := b.Space(maxHead)
+			if len(space) == 0 {
 				return errHeadTooLarge
 			}
-			n, err := stream.Read(in[end:])
-			if end += n; n == 0 && err != nil {
+			n, err := stream.Read(space)
+			if b.Filled(n); n == 0 && err != nil {
 				return fmt.Errorf("reading the answer: %w", notEOF(err))
 			}
 			continue
 		}
-		if err := h.parse(in[:length]); err != nil {
+		if err := h.Parse(b.Hold(end)); err != nil {
 			return err
 		}
-		if h.status >= 200 {
+		if h.Status >= 200 {
 			break
 		}
-		end, from = copy(in, in[length:end]), 0
-		interim++
+		b.Release()
+		interim, from = interim+1, 0
 	}
-	if h.status < 200 || h.status > 299 {
-		return fmt.Errorf("status %d", h.status)
+	if h.Status < 200 || h.Status > 299 {
+		return fmt.Errorf("status %d", h.Status)
 	}
 	return nil
+}
+
+// notEOF makes an end that comes too early an error.
+func notEOF(err error) error {
+	if err == io.EOF {
+		return h1.ErrCut
+	}
+	return err
 }

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/sluiceapi/sluice/h1"
 )
 
 // conn is one connection to a host. It belongs to one exchange at a time; only abort may be called by anyone,
@@ -15,58 +17,23 @@ type conn struct {
 	// raw is the socket; stream is raw, or TLS over it.
 	raw, stream net.Conn
 	tls         *tls.Config // what it was made with; nil without TLS
-	// in[start:end] was read and not used yet.
-	in         []byte
-	start, end int
-	// out is memory for the head of a request.
-	out []byte
+	// buffer has memory of the exchange's while there is one.
+	buffer h1.Buffer
 	// readBy and writeBy are the deadlines that are set, by the clock of Env.
 	readBy, writeBy time.Time
 	idleSince       time.Time
 	// reused is set once an answer came over it.
 	reused bool
-	probe  probe
+	socket socket // not with TLS
 	gone   atomic.Bool
 }
 
-const (
-	// firstBuffer holds the head and a short body of most answers.
-	firstBuffer = 4 << 10
-	// keptBuffer is the most that an idle connection holds on to.
-	keptBuffer = 16 << 10
-)
-
 func newConn(up *link, raw, stream net.Conn) *conn {
-	c := &conn{up: up, raw: raw, stream: stream, in: make([]byte, firstBuffer)}
+	c := &conn{up: up, raw: raw, stream: stream}
 	if s, ok := raw.(syscall.Conn); ok {
-		c.probe.init(s)
+		c.socket.init(s)
 	}
 	return c
-}
-
-// buffered is what was read and not used yet.
-func (c *conn) buffered() []byte { return c.in[c.start:c.end] }
-
-// skip uses n bytes of what is buffered.
-func (c *conn) skip(n int) {
-	if c.start += n; c.start == c.end {
-		c.start, c.end = 0, 0
-	}
-}
-
-// space is where more can be read to, behind what is buffered; at most limit bytes are buffered. It moves what is
-// buffered, so slices of it end.
-func (c *conn) space(limit int) []byte {
-	if c.start > 0 && c.end == len(c.in) {
-		c.end = copy(c.in, c.buffered())
-		c.start = 0
-	}
-	if c.end == len(c.in) && c.end < limit {
-		grown := make([]byte, min(2*len(c.in), limit))
-		copy(grown, c.in)
-		c.in = grown
-	}
-	return c.in[c.end:]
 }
 
 // readUntil has reads end at most, or at a time that was set before and is not before least. So a busy connection
@@ -96,14 +63,15 @@ func socketTime(now, t time.Time) time.Time {
 	return time.Now().Add(t.Sub(now))
 }
 
+// trusted is how long a connection may have been idle for a request that may be sent twice to go out without a look whether it
+// was closed meanwhile: a busy one is not looked at each time.
+const trusted = time.Millisecond
+
 // alive tells whether an idle connection can take a request: it was not closed, and nothing came that nobody asked
-// for. It sets the deadline of the first read by the way.
-func (c *conn) alive(now time.Time) bool {
-	if c.start != c.end {
-		return false
-	}
+// for. once tells that the request must not be sent twice. It sets the deadline of the first read by the way.
+func (c *conn) alive(now time.Time, once bool) bool {
 	c.readUntil(now, now.Add(minPatience), now.Add(maxPatience))
-	return c.probe.quiet()
+	return !once && now.Sub(c.idleSince) < trusted || c.socket.quiet()
 }
 
 // abort ends the connection for whoever reads or writes on it.

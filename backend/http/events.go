@@ -26,17 +26,17 @@ type events struct {
 	leaving atomic.Bool
 }
 
-// isEvents tells whether the answer is a stream of events whose end is not known.
-func (c *call) isEvents(f framing) bool {
-	if f == counted || c.head.status != 200 {
+// isEvents tells whether the answer, whose length is not known, is a stream of events.
+func (c *call) isEvents() bool {
+	if c.head.Status != 200 {
 		return false
 	}
 	value, _, _ := bytes.Cut(c.x.Response.Header.Value("Content-Type"), []byte{';'})
 	return sluice.SameToken(bytes.TrimSpace(value), "text/event-stream")
 }
 
-// last makes the answer one that lasts.
-func (c *call) last() {
+// lasts makes the answer one that lasts.
+func (c *call) lasts() {
 	c.events = &events{call: c, between: true, tail: make([]byte, 0, longestBreak)}
 	c.x.Response.Leave = c.events.leave
 }
@@ -100,9 +100,9 @@ func (e *events) read(p []byte) (int, error) {
 	}
 }
 
-// content gives events. When the stream is to be left it ends behind a whole one, if that comes in time.
-func (e *events) content(b *body, p []byte) (int, error) {
-	n, err := b.content(p)
+// piece gives events. When the stream is to be left it ends behind a whole one, if that comes in time.
+func (e *events) piece(b *body, p []byte) (int, error) {
+	n, err := b.content.Read(p)
 	if errors.Is(err, errLeft) {
 		return n, io.EOF
 	}

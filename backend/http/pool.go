@@ -24,8 +24,8 @@ type pool struct {
 	sweep  *time.Timer
 }
 
-// take is an idle connection that is alive, or nil.
-func (p *pool) take(now time.Time) *conn {
+// take is an idle connection that is alive, or nil. once tells that the request must not be sent twice.
+func (p *pool) take(now time.Time, once bool) *conn {
 	for {
 		p.mu.Lock()
 		last := len(p.conns) - 1
@@ -37,7 +37,7 @@ func (p *pool) take(now time.Time) *conn {
 		p.conns[last] = nil
 		p.conns = p.conns[:last]
 		p.mu.Unlock()
-		if now.Sub(c.idleSince) < p.idle && !c.stale() && c.alive(now) {
+		if now.Sub(c.idleSince) < p.idle && !c.stale() && c.alive(now, once) {
 			return c
 		}
 		c.abort()
@@ -46,12 +46,7 @@ func (p *pool) take(now time.Time) *conn {
 
 // put keeps a connection whose last answer was read to its end.
 func (p *pool) put(c *conn, now time.Time) {
-	if len(c.in) > keptBuffer {
-		c.in = make([]byte, firstBuffer)
-	}
-	if cap(c.out) > keptBuffer {
-		c.out = nil
-	}
+	c.buffer.Take()
 	c.reused, c.idleSince = true, now
 	p.mu.Lock()
 	if p.closed || len(p.conns) >= p.maxIdle || c.stale() {

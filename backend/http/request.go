@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/h1"
 )
 
 // admit looks once at every field of the request, refuses what must not be passed on, and notes what is asked of
@@ -20,7 +21,7 @@ func (c *call) admit() error {
 		switch role {
 		case connection:
 			var ok bool
-			if c.options, ok = c.options.add(f.Value); !ok {
+			if c.options, ok = c.options.Add(f.Value); !ok {
 				return errConnection
 			}
 		case via:
@@ -35,7 +36,7 @@ func (c *call) admit() error {
 		}
 	}
 	c.upgrade = upgrades == 1 && websocket && r.Method == "GET" && c.method() == "GET" && r.Proto == "HTTP/1.1" &&
-		c.options.has("upgrade") && r.Body.Len() == 0
+		c.options.Has("upgrade") && r.Body.Len() == 0
 	return nil
 }
 
@@ -181,14 +182,14 @@ func (c *call) appendFields(dst []byte) (_ []byte, lines int) {
 		default:
 			continue
 		}
-		if len(c.options) > 0 && c.options.names(f.Name) || c.sets(f.Name) {
+		if len(c.options) > 0 && c.options.Names(f.Name) || c.sets(f.Name) {
 			continue
 		}
-		dst = appendField(dst, f.Name, f.Value)
+		dst = h1.AppendField(dst, f.Name, f.Value)
 		lines++
 	}
 	for _, f := range c.trace.Fields() {
-		dst = appendField(dst, f.Name, f.Value)
+		dst = h1.AppendField(dst, f.Name, f.Value)
 		lines++
 	}
 	return dst, lines
@@ -211,11 +212,6 @@ func (c *call) sets(name []byte) bool {
 		}
 	}
 	return false
-}
-
-func appendField(dst, name, value []byte) []byte {
-	dst = append(append(dst, name...), ": "...)
-	return append(append(dst, value...), "\r\n"...)
 }
 
 // appendSet appends the fields that the config sets.
@@ -281,7 +277,7 @@ func (c *call) wantsTrailers() bool {
 		}
 		for list := f.Value; len(list) > 0; {
 			var coding []byte
-			if coding, list = cutList(list); sluice.SameToken(coding, "trailers") {
+			if coding, list = h1.Element(list); sluice.SameToken(coding, "trailers") {
 				return true
 			}
 		}
@@ -291,7 +287,7 @@ func (c *call) wantsTrailers() bool {
 
 func (c *call) appendVia(dst []byte) []byte {
 	dst = append(dst, "Via: "...)
-	if !c.options.has("via") {
+	if !c.options.Has("via") {
 		dst = c.appendCame(dst, via)
 	}
 	proto := c.x.Request.Proto

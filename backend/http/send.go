@@ -3,10 +3,10 @@ package http
 import (
 	"errors"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/h1"
 )
 
 const (
@@ -35,7 +35,15 @@ func (c *call) send(out []byte) error {
 	rest := body.Bytes
 	if len(out)+len(rest) <= joined {
 		out, rest = append(out, rest...), nil
-		c.conn.out = out[:0]
+		c.out = out[:0]
+	}
+	if rest == nil && len(out) <= unbounded && c.conn.tls == nil && c.conn.socket.exchanges() {
+		c.later = out
+		c.headBy = c.start.Add(c.h.timeouts.Header)
+		if !c.conn.reused {
+			c.headBy = c.h.now().Add(c.h.timeouts.Header)
+		}
+		return nil
 	}
 	if err := c.write(out); err != nil {
 		return err
@@ -180,48 +188,22 @@ func (p *pump) counted(size int64) (readErr, writeErr error) {
 	return nil, nil
 }
 
-// Around what is read stands room for a chunk's size before it and the CRLF behind it.
-const (
-	sizeRoom = len("7fff\r\n")
-	endRoom  = len("\r\n")
-)
-
 // chunks sends a body of unknown length, each read as a chunk (RFC 9112, section 7.1), and the trailers.
 func (p *pump) chunks() (readErr, writeErr error) {
-	room := p.buffer[sizeRoom : len(p.buffer)-endRoom]
+	room := p.buffer[h1.ChunkRoom : len(p.buffer)-h1.EndRoom]
 	for {
 		n, err := p.stream.Read(room)
 		if n > 0 {
-			if err := p.write(p.chunk(n)); err != nil {
+			if err := p.write(h1.Chunk(p.buffer, n)); err != nil {
 				return nil, err
 			}
 		}
 		if err == io.EOF {
-			return p.last()
+			p.pumpEnding.Store(true)
+			return nil, p.write(h1.AppendLast(p.buffer[:0], &p.x.Request.Trailer))
 		}
 		if err != nil {
 			return err, nil
 		}
 	}
-}
-
-// chunk is the chunk of the n bytes that stand in the buffer.
-func (p *pump) chunk(n int) []byte {
-	var space [16]byte
-	size := append(strconv.AppendInt(space[:0], int64(n), 16), "\r\n"...)
-	start := sizeRoom - len(size)
-	copy(p.buffer[start:], size)
-	copy(p.buffer[sizeRoom+n:], "\r\n")
-	return p.buffer[start : sizeRoom+n+endRoom]
-}
-
-func (p *pump) last() (readErr, writeErr error) {
-	p.pumpEnding.Store(true)
-	out := append(p.buffer[:0], "0\r\n"...)
-	for _, f := range p.x.Request.Trailer.Fields() {
-		if mayTrail(f.Name) && sluice.ValidFieldName(f.Name) && sluice.ValidFieldValue(f.Value) {
-			out = appendField(out, f.Name, f.Value)
-		}
-	}
-	return nil, p.write(append(out, "\r\n"...))
 }

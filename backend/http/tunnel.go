@@ -9,28 +9,27 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/h1"
 )
 
-// tunnel makes a response that joins the client's connection to the upstream's: a WebSocket (RFC 6455). n is the
-// length of the answer's head.
-func (c *call) tunnel(n int) error {
+// tunnel makes a response that joins the client's connection to the upstream's: a WebSocket (RFC 6455).
+func (c *call) tunnel() error {
 	websocket := 0
-	for i, f := range c.head.fields {
-		if c.head.roles[i] == upgrade {
+	for i, f := range c.head.Fields {
+		if role(c.head.Roles[i]) == upgrade {
 			if websocket++; !sluice.SameToken(f.Value, "websocket") {
 				websocket = 2
 			}
 		}
 	}
-	if !c.upgrade || websocket != 1 || c.head.old || !c.head.options.has("upgrade") {
-		return malformed("a switch of protocols that nobody asked for")
+	if !c.upgrade || websocket != 1 || c.head.Old || !c.head.Options.Has("upgrade") {
+		return h1.Error("a switch of protocols that nobody asked for")
 	}
 	r := &c.x.Response
-	r.Status = c.head.status
-	c.eachField(r.Header.CopyField)
+	r.Status = c.head.Status
+	c.eachField(r.Header.AddBytes)
 	r.Header.Add("Connection", "Upgrade")
 	r.Header.Add("Upgrade", "websocket")
-	c.conn.skip(n)
 	c.open, c.shared = true, true
 	c.x.OnEnd(sluice.EnderFunc(func(_ *sluice.Exchange, o sluice.Outcome) { c.finish(o.Err) }))
 	t := &tunnel{idle: c.h.timeouts.Tunnel}
@@ -46,7 +45,7 @@ func (c *call) join(t *tunnel, client net.Conn) {
 	c.conn.raw.SetDeadline(time.Time{})
 	client.SetDeadline(time.Time{})
 	t.open(client, c.conn.stream, c.h.timeouts.Lifetime)
-	early := append([]byte(nil), c.conn.buffered()...)
+	early := append([]byte(nil), c.conn.buffer.Bytes()...)
 	up, down := way{tunnel: t, from: client, to: c.conn.stream, masked: true}, way{tunnel: t, from: c.conn.stream, to: client}
 	done := make(chan struct{})
 	go func() {
