@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/h1"
+	"github.com/sluiceapi/sluice/internal/nowait"
 )
 
 // http1Conn is one connection of HTTP/1.1. It belongs to the goroutine of run, but for what is said to be shared.
@@ -192,7 +193,7 @@ func (noConn) Close() error { return nil }
 // await waits for a request, and serves those that can be served at once.
 func (c *http1Conn) await() step {
 	c.step = stepWait
-	if c.raw == nil || c.secure != nil || !waitsInside {
+	if c.raw == nil || c.secure != nil || !nowait.Works {
 		c.lease()
 		n, err := c.conn.Read(c.buffer.Space(c.headLimit()))
 		if n > 0 {
@@ -255,7 +256,7 @@ func (c *http1Conn) look(p []byte) (n int, err error) {
 	if c.raw == nil {
 		return 0, nil
 	}
-	if ctl := c.raw.Control(func(fd uintptr) { n, err = readNow(fd, p) }); ctl != nil {
+	if ctl := c.raw.Control(func(fd uintptr) { n, err = nowait.Read(fd, p) }); ctl != nil {
 		return 0, ctl
 	}
 	return n, err
@@ -273,7 +274,7 @@ func (c *http1Conn) ready(fd uintptr) bool {
 	for {
 		c.lease()
 		space, first := c.buffer.Space(c.headLimit()), c.fresh
-		n, err := readNow(fd, space)
+		n, err := nowait.Read(fd, space)
 		if n == 0 {
 			c.release()
 			if err != nil {
@@ -528,7 +529,10 @@ const stretch = 64 << 10
 // write writes all of p. Only what the socket does not take at once has to wait, and needs a deadline for that.
 func (c *http1Conn) write(p []byte, limit func() time.Time) error {
 	if c.fd >= 0 {
-		p = p[writeNow(c.fd, p):]
+		n, err := nowait.Write(uintptr(c.fd), p)
+		if p = p[n:]; err != nil || len(p) == 0 {
+			return err
+		}
 	}
 	for len(p) > 0 {
 		c.socket.SetWriteDeadline(limit())

@@ -147,6 +147,8 @@ func (c *call) write(p []byte) error {
 }
 
 func (c *call) flush() error {
+	// On HTTP/2 a client may have had the head, and have left, before flush returns.
+	c.out = c.out || c.streams && c.headed
 	if err := c.unsent(c.link.flush()); err != nil {
 		return err
 	}

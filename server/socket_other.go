@@ -4,12 +4,5 @@ package server
 
 import "syscall"
 
-// waitsInside is false where a syscall.RawConn waits only once.
-const waitsInside = false
-
-// readNow would read what a socket has without waiting; here that cannot be known.
-func readNow(uintptr, []byte) (int, error) { return 0, nil }
-
-func writeNow(int, []byte) int { return 0 }
-
+// isClosed would tell whether the other side has closed a connection; here that shows when it is used.
 func isClosed(syscall.RawConn, bool) bool { return false }

@@ -1,0 +1,77 @@
+package http
+
+import (
+	"syscall"
+
+	"github.com/sluiceapi/sluice/internal/nowait"
+)
+
+// socket is what is done with a connection's socket in one wait.
+type socket struct {
+	raw  syscall.RawConn // nil where the connection has none
+	step func(fd uintptr) bool
+	do   func(s *socket, fd uintptr) bool // of the wait that is going on
+	p    []byte                           // to read to
+	out  []byte                           // to be written
+	n    int
+	err  error
+}
+
+func (s *socket) init(c syscall.Conn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	s.raw = raw
+	s.step = func(fd uintptr) bool { return s.do(s, fd) }
+}
+
+// exchanges tells whether exchange can be called.
+func (s *socket) exchanges() bool { return s.raw != nil && nowait.Works }
+
+// quiet tells whether the socket is open with nothing to read. Else the socket is of no more use: a byte may be
+// gone.
+func (s *socket) quiet() bool {
+	if s.raw == nil || !nowait.Works {
+		return true
+	}
+	var one [1]byte
+	s.do, s.p, s.n, s.err = look, one[:], 0, nil
+	err := s.raw.Read(s.step)
+	return err == nil && s.n == 0 && s.err == nil
+}
+
+func look(s *socket, fd uintptr) bool {
+	s.n, s.err = nowait.Read(fd, s.p)
+	return true
+}
+
+// exchange writes out at once, and then waits for what is to be read to p: within one wait, so that there is no read that comes too
+// early. written is how much of out the socket took: when that is not all, nothing is waited for.
+//
+// Whatever lay in the socket before out was written wakes nobody: see quiet.
+func (s *socket) exchange(out, p []byte) (written, n int, err error) {
+	s.do, s.out, s.p, s.n, s.err = write, out, p, 0, nil
+	err = s.raw.Read(s.step)
+	written = len(out) - len(s.out)
+	s.out, s.p = nil, nil
+	if err == nil {
+		err = s.err
+	}
+	return written, s.n, err
+}
+
+// write is the first step of an exchange, receive the second.
+func write(s *socket, fd uintptr) bool {
+	n, err := nowait.Write(fd, s.out)
+	if s.out, s.err = s.out[n:], err; len(s.out) > 0 {
+		return true
+	}
+	s.do = receive
+	return false
+}
+
+func receive(s *socket, fd uintptr) bool {
+	s.n, s.err = nowait.Read(fd, s.p)
+	return s.n > 0 || s.err != nil
+}
