@@ -38,3 +38,11 @@ func (e *core) after(t time.Duration) time.Time {
 	step := max(t/16, 1)
 	return e.started.Add((time.Since(e.started) + t + step).Truncate(step))
 }
+
+// writeLimit is how long a write may wait that begins now and is no part of an answer; zero is without limit.
+func (e *core) writeLimit() time.Time {
+	if t := e.limits.BodyTimeout; t > 0 {
+		return e.after(t)
+	}
+	return time.Time{}
+}
