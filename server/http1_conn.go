@@ -298,7 +298,7 @@ func (c *http1Conn) inside() step {
 		switch whole, next := c.parse(); {
 		case next != stepWait:
 			return next
-		case !whole || c.refused == nil && !c.call.isHere():
+		case !whole || !c.call.isHere(): // also one that is refused: what is left of its body is read
 			return stepOutside
 		}
 		if !c.serve() {

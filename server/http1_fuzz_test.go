@@ -143,6 +143,7 @@ func FuzzHTTP1(f *testing.F) {
 		"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: [::1]\r\n\r\nGET /../ HTTP/1.1\r\nHost: a\r\n\r\n" + getText,
 		"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" + getText,
 		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"POST - HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc",
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\nabc",
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4045\r\n\r\n" + strings.Repeat("x", 4045) + getText, // which fills the memory
 		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 9000) + "\r\n\r\n" + getText,

@@ -210,3 +210,29 @@ func TestContinueBesideAnAnswer(t *testing.T) {
 		p.Close()
 	}
 }
+
+// What is refused for what it asks for, and not for its framing, is read to its end like any other.
+func TestRefusedRequestWithABody(t *testing.T) {
+	t.Parallel()
+	secure, config := secureServer(t, echoHandler, limits)
+	open := serveWith(t, echoHandler, nil)
+	for _, c := range [][]string{{"3\r\n\r\nabc"}, {"3\r\n\r\n", "abc"}, {"3\r\n\r\na", "bc"}, {"20000\r\n\r\n" + strings.Repeat("x", 20000)},
+		{"3\r\nExpect: 100-continue\r\n\r\n"}} {
+		for _, p := range []*peer{connect(t, open), connectTLS(t, secure, config, "http/1.1")} {
+			p.send("POST /../ HTTP/1.1\r\nHost: a\r\nContent-Length: ")
+			for _, part := range c {
+				p.send(part)
+			}
+			answer, err := http.ReadResponse(p.r, nil)
+			if err != nil || answer.StatusCode != 400 || answer.Close != strings.Contains(c[0], "Expect") {
+				t.Fatalf("%.40q: %v, %v", c, answer, err)
+			}
+			io.Copy(io.Discard, answer.Body)
+			if !answer.Close {
+				p.send(get)
+				p.want(200, "GET /  ")
+			}
+			p.Close()
+		}
+	}
+}
