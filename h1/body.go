@@ -41,7 +41,11 @@ func (d *Body) Start(b *Buffer, s Source, f Framing, left int64, trailer *sluice
 	*d = Body{buffer: b, source: s, trailer: trailer, framing: f, left: left, limit: max(limit, 2*maxSizeLine)}
 }
 
-// Read reads content. io.EOF is the end of the message; a connection that ends before is ErrCut.
+// end has nothing more be read: what follows is another message's.
+func (d *Body) end() { d.framing, d.left = Counted, 0 }
+
+// Read reads content. io.EOF is the end of the message; a connection that ends before is ErrCut. After any other error
+// it must not be called again.
 func (d *Body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -66,7 +70,7 @@ func (d *Body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Through tells whether a counted body was read to its end.
+// Through tells whether the body was read to its end, which for one in chunks is io.EOF.
 func (d *Body) Through() bool { return d.framing == Counted && d.left == 0 }
 
 // take reads what is buffered, or past the buffer.
@@ -110,8 +114,8 @@ func cut(err error) error {
 	return err
 }
 
-// Whole takes a body that has come whole: held in the buffer where it is, or appended to dst where it came in chunks. ok
-// is false, and nothing used, when it is not all there, or has a trailer.
+// Whole takes a body that has come whole and of which nothing was read: held in the buffer where it is, or appended to dst
+// where it came in chunks. ok is false, and nothing used, when it is not all there, or has a trailer.
 func (d *Body) Whole(dst []byte) (content []byte, ok bool) {
 	switch d.framing {
 	case Counted:
@@ -131,6 +135,7 @@ func (d *Body) Whole(dst []byte) (content []byte, ok bool) {
 			n, _ := chunkSize(line)
 			dst, raw, size = append(dst, data[:n]...), data[n+2:], size-n
 		}
+		d.end()
 		return dst, true
 	}
 	return nil, false

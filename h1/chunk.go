@@ -78,7 +78,7 @@ func (b *Body) sizeLine() ([]byte, error) {
 			}
 			return line, err
 		}
-		if len(have) > maxSizeLine {
+		if len(have) > maxSizeLine+len("\r") {
 			return nil, ErrChunk
 		}
 		if err := b.fill(); err != nil {
@@ -94,6 +94,7 @@ func (b *Body) readTrailer() error {
 		have := b.buffer.Bytes()
 		if len(have) >= 2 && string(have[:2]) == "\r\n" {
 			b.buffer.Skip(2)
+			b.end()
 			return io.EOF
 		}
 		end, next, err := End(have, from)
@@ -105,6 +106,7 @@ func (b *Body) readTrailer() error {
 				return err
 			}
 			b.buffer.Skip(end)
+			b.end()
 			return io.EOF
 		}
 		from = next

@@ -20,6 +20,7 @@ type body struct {
 	limit   int64 // of bytes; zero is none
 	errLong error // for more than limit
 	idle    time.Duration
+	armed   bool      // the deadline is that of the body
 	until   time.Time // the deadline set last
 	// expects tells that the client waits for 100 Continue, which is sent at the first read.
 	expects bool
@@ -121,10 +122,18 @@ func (b *body) arm() {
 			need, slack = idle, b.idle/8
 		}
 	}
-	if need.IsZero() || !b.until.Before(need) && !b.until.After(need.Add(slack)) {
+	switch {
+	case need.IsZero():
+		if b.armed && b.until.IsZero() {
+			return
+		}
+		b.until = time.Time{}
+	case !b.until.Before(need) && !b.until.After(need.Add(slack)):
 		return
+	default:
+		b.until = need.Add(slack)
 	}
-	b.until = need.Add(slack)
+	b.armed = true
 	b.source.readBy(b.until)
 }
 
@@ -185,8 +194,9 @@ func (b *body) isBegun() bool {
 	return b.read && b.received != b.size
 }
 
-// quiet returns when no Read is going on, after Close.
+// quiet closes the body and returns when no Read is going on.
 func (b *body) quiet() {
+	b.Close(nil)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.reading {

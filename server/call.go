@@ -121,8 +121,23 @@ func (c *call) settle() error {
 }
 
 // respond sends the answer: the response, or a problem when there is an error. whole tells that the client has got
-// all of it; what is not whole must be cut off.
+// all of it; what is not whole must be cut off, as after a panic in what the handler gave.
 func (c *call) respond(err error) (o sluice.Outcome, whole bool) {
+	panicked := func() (p error) {
+		defer recoverAs(&p)
+		o, whole = c.reply(err)
+		return nil
+	}()
+	if panicked != nil {
+		c.core.logInternal(c.x, panicked)
+		if o, whole = c.outcome(panicked), false; !c.out {
+			o.Status = http.StatusInternalServerError
+		}
+	}
+	return o, whole
+}
+
+func (c *call) reply(err error) (o sluice.Outcome, whole bool) {
 	x := c.x
 	if err == nil {
 		err = c.check()
@@ -211,7 +226,7 @@ func (c *call) checkDeclared(length int64) error {
 func (c *call) readUpgrade(named bool) {
 	r := &c.x.Request
 	h := &r.Header
-	c.websocket = named && r.Method == "GET" && r.Proto == "HTTP/1.1" && c.body == nil &&
+	c.websocket = named && r.Method == "GET" && r.Proto == "HTTP/1.1" && r.Body.Len() == 0 &&
 		h.Count("Upgrade") == 1 && sluice.SameToken(h.Value("Upgrade"), "websocket")
 	if !c.websocket {
 		h.Del("Upgrade")

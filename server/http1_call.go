@@ -27,7 +27,7 @@ type http1Call struct {
 	memory  []byte           // of the connection's buffer, while no connection has it
 	pending []byte           // what is to be sent
 	limit   func() time.Time // writeLimit
-	pieces  [3][]byte
+	pieces  [2][]byte
 	gather  net.Buffers
 
 	// going guards continued and answered, where the client waits for 100 Continue and one goroutine may read while
@@ -175,7 +175,7 @@ func (c *http1Call) head(bodiless bool) {
 	r := &c.x.Response
 	dst := appendStatusLine(c.pending[:0], r.Status)
 	dst, lines, declared, dated, trailers := appendHeader(dst, &r.Header)
-	if bytes.Count(dst, lineFeed) != lines+1 || bytes.Count(dst, carriageReturn) != lines+1 || bytes.IndexByte(dst, 0) >= 0 {
+	if lines < 0 || bytes.Count(dst, lineFeed) != lines+1 || bytes.Count(dst, carriageReturn) != lines+1 || bytes.IndexByte(dst, 0) >= 0 {
 		r.Header.DelFunc(func(f sluice.Field) bool { return !sluice.ValidFieldName(f.Name) || !h1.OneLine(f.Value) })
 		dst, _, declared, dated, trailers = appendHeader(appendStatusLine(c.pending[:0], r.Status), &r.Header)
 	}
@@ -205,6 +205,8 @@ var (
 	dateName                 = []byte("Date")
 )
 
+// appendHeader appends what of a header is not the engine's own. lines are -1 when a name is none; whether a value is of
+// more than one line is for its caller to see.
 func appendHeader(dst []byte, h *sluice.Header) (_ []byte, lines int, declared int64, dated, trailers bool) {
 	declared = -1
 	for _, f := range h.Fields() {
@@ -224,6 +226,9 @@ func appendHeader(dst []byte, h *sluice.Header) (_ []byte, lines int, declared i
 			trailers = true
 		case h1.Content:
 			dated = dated || len(f.Name) == 4 && sluice.SameToken(f.Name, "date")
+			if !sluice.ValidFieldName(f.Name) {
+				return dst, -1, declared, dated, trailers
+			}
 		}
 		dst = h1.AppendField(dst, f.Name, f.Value)
 		lines++
@@ -269,10 +274,15 @@ func (c *http1Call) write(p []byte) error {
 		c.pending = append(append(c.pending, p...), end...)
 		return nil
 	}
-	c.pieces = [3][]byte{c.pending, p, end}
+	n := min(len(p), stretch)
+	c.pieces = [2][]byte{c.pending, p[:n]}
 	c.gather = c.pieces[:]
 	err := c.conn.writeAll(&c.gather, c.limit)
-	c.pieces, c.gather, c.pending = [3][]byte{}, nil, c.pending[:0]
+	c.pieces, c.gather = [2][]byte{}, nil
+	c.pending = append(c.pending[:0], end...)
+	if err == nil {
+		err = c.conn.write(p[n:], c.limit)
+	}
 	return err
 }
 

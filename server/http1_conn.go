@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -57,7 +58,6 @@ type http1Conn struct {
 
 	mu     sync.Mutex // guards what follows, which is shared
 	wanted time.Time  // when reads are to end; zero is never
-	wakes  bool       // the system's deadline may come before wanted
 }
 
 // step is what is to be done after the connection has waited.
@@ -94,12 +94,13 @@ func newHTTP1Conn(e *http1, conn net.Conn) *http1Conn {
 // run serves the connection until its end.
 func (c *http1Conn) run() {
 	defer c.engine.forget(c)
+	defer c.rescue()
 	if !c.handshake() {
 		c.known()
 		c.socket.Close()
 		return
 	}
-	c.readBy(c.later(c.engine.limits.HeaderTimeout))
+	c.awaitFirst()
 	next := stepWait
 	for next == stepWait {
 		next = c.await()
@@ -111,6 +112,21 @@ func (c *http1Conn) run() {
 	c.leave(next)
 }
 
+// rescue ends a connection whose goroutine has panicked, so that the others live on. What handlers do is recovered
+// where they are called; so only a mistake of the engine's comes here.
+func (c *http1Conn) rescue() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.engine.log.Error("a connection has failed", "client", c.remote, "error", v, "stack", string(debug.Stack()))
+	if c.call != nil {
+		c.call.unwatch()
+	}
+	c.known()
+	c.socket.Close()
+}
+
 // known notes that the connection is no longer fresh.
 func (c *http1Conn) known() {
 	if c.fresh {
@@ -119,11 +135,16 @@ func (c *http1Conn) known() {
 	}
 }
 
-func (c *http1Conn) later(t time.Duration) time.Time {
-	if t <= 0 {
-		return time.Time{}
+// awaitFirst sets the deadline of the first request, unless the connection was dismissed before.
+func (c *http1Conn) awaitFirst() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.engine.limits.HeaderTimeout; t > 0 {
+		c.wanted = time.Now().Add(t)
 	}
-	return time.Now().Add(t)
+	if !c.dismissed.Load() {
+		c.socket.SetReadDeadline(c.wanted)
+	}
 }
 
 // handshake makes the handshake of TLS, and hands over who speaks HTTP/2. It is false when there is nothing more to do.
@@ -145,14 +166,23 @@ func (c *http1Conn) handshake() bool {
 		c.peer, c.peerChain = state.PeerCertificates[0], state.PeerCertificates[1:]
 	}
 	if state.NegotiatedProtocol == "h2" {
-		if !c.engine.next.offer(c.secure) {
-			c.socket.Close()
-		}
+		c.handOver(c.secure)
 		c.known()
 		c.socket = noConn{}
 		return false
 	}
 	return true
+}
+
+// handOver gives the connection to HTTP/2. From then on nobody here dismisses it.
+func (c *http1Conn) handOver(conn net.Conn) {
+	c.mu.Lock()
+	c.dismissed.Store(true)
+	c.socket.SetReadDeadline(time.Time{})
+	c.mu.Unlock()
+	if !c.engine.next.offer(conn) {
+		c.socket.Close()
+	}
 }
 
 // noConn stands for a connection that was given away.
@@ -236,21 +266,30 @@ func (c *http1Conn) look(p []byte) (n int, err error) {
 const lookTime = 10 * time.Millisecond
 
 // ready is called when the socket may be readable, and tells whether waiting is over. It serves what has come.
+//
+// The system tells once of what comes. So what filled the buffer is read on from; what did not was all, but for the
+// client's word that it sends no more, which may come in one with its last request. Clients that ask once do so, and it is
+// looked for behind the first request; behind a later one IdleTimeout ends what was missed.
 func (c *http1Conn) ready(fd uintptr) bool {
-	c.lease()
-	n, err := nowait.Read(fd, c.buffer.Space(c.headLimit()))
-	if n == 0 {
-		c.release()
-		if err != nil {
-			c.step = stepGone
+	for {
+		c.lease()
+		space, first := c.buffer.Space(c.headLimit()), c.fresh
+		n, err := nowait.Read(fd, space)
+		if n == 0 {
+			c.release()
+			if err != nil {
+				c.step = stepGone
+			}
+			return err != nil
 		}
-		return err != nil
+		c.came(n)
+		c.fd = int(fd)
+		c.step = c.inside()
+		c.fd = -1
+		if c.step != stepWait || n < len(space) && !first {
+			return c.step != stepWait
+		}
 	}
-	c.came(n)
-	c.fd = int(fd)
-	c.step = c.inside()
-	c.fd = -1
-	return c.step != stepWait
 }
 
 // inside serves what lies in the buffer, as long as that needs no more of the connection than to be written to.
@@ -316,8 +355,12 @@ func (c *http1Conn) outside() step {
 
 // readMore reads more of a header, for no longer than HeaderTimeout from its first byte.
 func (c *http1Conn) readMore() step {
-	if t := c.engine.limits.HeaderTimeout; t > 0 && !c.fresh {
-		if by := c.call.x.Start.Add(t); !by.Equal(c.wanted) {
+	if !c.fresh {
+		var by time.Time
+		if t := c.engine.limits.HeaderTimeout; t > 0 {
+			by = c.call.x.Start.Add(t)
+		}
+		if !by.Equal(c.wanted) {
 			c.readBy(by)
 		}
 	}
@@ -356,7 +399,7 @@ func (c *http1Conn) parse() (whole bool, next step) {
 		c.call.prepare(time.Now())
 	}
 	if c.fresh {
-		if n := min(len(b), len(preface)); bytes.Equal(b[:n], preface[:n]) {
+		if n := min(len(b), len(preface)); c.secure == nil && bytes.Equal(b[:n], preface[:n]) {
 			if n == len(preface) {
 				return false, stepHandOver
 			}
@@ -480,17 +523,27 @@ func (c *http1Conn) read(p []byte, stopped *atomic.Bool) (int, error) {
 	}
 }
 
+// stretch is how much is written under one deadline: a client that takes a long answer slowly, but takes it, gets it.
+const stretch = 64 << 10
+
 // write writes all of p. Only what the socket does not take at once has to wait, and needs a deadline for that.
 func (c *http1Conn) write(p []byte, limit func() time.Time) error {
 	if c.fd >= 0 {
 		n, err := nowait.Write(uintptr(c.fd), p)
-		if p = p[n:]; err != nil || len(p) == 0 {
+		if err != nil {
 			return err
 		}
+		p = p[n:]
 	}
-	c.socket.SetWriteDeadline(limit())
-	_, err := c.conn.Write(p)
-	return err
+	for len(p) > 0 {
+		c.socket.SetWriteDeadline(limit())
+		n, err := c.conn.Write(p[:min(len(p), stretch)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
 }
 
 // writeAll is write for what lies in several places.
@@ -508,7 +561,16 @@ func (c *http1Conn) dismissQuiet(now time.Time) {
 		c.seen, c.seenAt = turns, now
 		return
 	}
-	if now.Sub(c.seenAt) >= quiet && !c.dismissed.Swap(true) {
+	if now.Sub(c.seenAt) >= quiet {
+		c.dismiss()
+	}
+}
+
+// dismiss ends the connection's waiting.
+func (c *http1Conn) dismiss() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dismissed.Swap(true) {
 		c.socket.SetReadDeadline(past)
 	}
 }
@@ -540,12 +602,9 @@ func (c *http1Conn) abort(reset bool) {
 func (c *http1Conn) leave(s step) {
 	switch {
 	case s == stepHandOver:
-		c.readBy(time.Time{})
 		early := append([]byte(nil), c.buffer.Bytes()...)
 		c.release()
-		if !c.engine.next.offer(&replayed{c.conn, early}) {
-			c.socket.Close()
-		}
+		c.handOver(&replayed{c.conn, early})
 		return
 	case s == stepClose && !c.gone.Load():
 		c.linger()

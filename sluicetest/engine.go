@@ -27,7 +27,8 @@ type EngineNode struct {
 	TLS *tls.Config
 	// HTTP2 has the suite's clients speak HTTP/2; otherwise they speak HTTP/1.1, also over raw connections.
 	HTTP2 bool
-	// Lax leaves out the three rules of framing that net/http does not keep for HTTP/1.1.
+	// Lax leaves out what net/http does not keep for HTTP/1.1: three rules of framing, how HTTP/1.0 is cut off, and
+	// what clients may rely on when the server stops.
 	Lax bool
 	// Drain and Shutdown are those of server.Server.
 	Drain    func()
@@ -42,8 +43,12 @@ type EngineStart func(t *testing.T, h sluice.Handler, l server.Limits, d server.
 // reads and writes HTTP as its RFCs have it. It knows no more of the engine than an address.
 func Engine(t *testing.T, start EngineStart) {
 	groups := [][]engineCase{exchangeCases, bodyCases, earlyCases, answerCases, endCases, drainCases}
-	if !startIdle(t, start).HTTP2 {
-		groups = append(groups, partCases, messageCases, framingCases, upgradeCases)
+	n := startIdle(t, start)
+	if !n.HTTP2 {
+		groups = append(groups, messageCases, framingCases, upgradeCases)
+	}
+	if !n.HTTP2 && !n.Lax {
+		groups = append(groups, cutCases, partCases)
 	}
 	for _, c := range memoryCases { // which look at the whole process, so nothing runs beside them
 		t.Run(c.name, func(t *testing.T) { c.run(t, &engineTest{start: start, limits: engineLimits}) })

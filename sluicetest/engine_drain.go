@@ -168,7 +168,9 @@ func (w waiting) Read([]byte) (int, error) {
 }
 func (waiting) Close(error) {}
 
-// partCases are about connections of HTTP/1.1 when a server stops: HTTP/2 says by GOAWAY what may be sent again.
+// partCases are about connections of HTTP/1.1 when a server stops: HTTP/2 says by GOAWAY what may be sent again. They are
+// not for net/http, which closes connections at once whose next request it has not begun to read, also after an answer
+// that did not ask the client to leave.
 var partCases = []engineCase{
 	{"what was sent before shutdown is answered, on new and on kept connections", func(t *testing.T, e *engineTest) {
 		e.serve(t, ok)

@@ -62,17 +62,6 @@ var messageCases = []engineCase{
 		}
 		c.closed(t)
 	}},
-	{"what is cut off for HTTP/1.0 does not seem whole", func(t *testing.T, e *engineTest) {
-		e.serve(t, func(x *sluice.Exchange) error {
-			x.Response.Body.SetStream(parts(io.ErrClosedPipe, "half"), -1)
-			return nil
-		})
-		c := e.dial(t)
-		c.send(t, "GET / HTTP/1.0\r\nHost: a\r\n\r\n")
-		if p, err := io.ReadAll(c.r); err == nil {
-			t.Errorf("got %q and a regular end", p)
-		}
-	}},
 	{"Host is one uri-host with an optional port (RFC 9112 3.2)", func(t *testing.T, e *engineTest) {
 		e.serve(t, func(x *sluice.Exchange) error { return reply(x, string(x.Request.Host)) })
 		for _, host := range []string{"a", "A.example:80", "127.0.0.1:8080", "[::1]", "[::1]:80", "a_b-c.example"} {
@@ -230,6 +219,22 @@ var messageCases = []engineCase{
 		c.closed(t)
 		if waited := time.Since(answered); waited > 3*time.Second {
 			t.Errorf("the connection was closed only after %v", waited)
+		}
+	}},
+}
+
+// cutCases are about answers of HTTP/1.1 that are cut off. They are not for net/http, which would have to be told for
+// HTTP/1.0 that its connection is to be reset.
+var cutCases = []engineCase{
+	{"what is cut off for HTTP/1.0 does not seem whole", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.Response.Body.SetStream(parts(io.ErrClosedPipe, "half"), -1)
+			return nil
+		})
+		c := e.dial(t)
+		c.send(t, "GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+		if p, err := io.ReadAll(c.r); err == nil {
+			t.Errorf("got %q and a regular end", p)
 		}
 	}},
 }
