@@ -14,8 +14,8 @@ type told struct {
 	// policy is the whole value of RateLimit-Policy, and item the beginning of that of RateLimit.
 	policy, item string
 	quota        int64
-	// refusals are made as they are first needed, one for each number of seconds up to about two minutes, because
-	// they may come in a flood.
+	// refusals are those of late, each in the place of its number of seconds: they may come in a flood, in which many
+	// are told the same.
 	refusals *[128]atomic.Pointer[sluice.Error]
 }
 
@@ -62,12 +62,9 @@ func (t *told) tell(h *sluice.Header, taken sluice.Taken) {
 // refusal is the answer to whom the next is there after a time.
 func (t *told) refusal(retry time.Duration) *sluice.Error {
 	after := max(1, seconds(retry))
-	if after >= int64(len(t.refusals)) {
-		return newRefusal(after)
-	}
-	known := &t.refusals[after]
+	known := &t.refusals[after%int64(len(t.refusals))]
 	e := known.Load()
-	if e == nil {
+	if e == nil || e.RetryAfter != time.Duration(after)*time.Second {
 		e = newRefusal(after)
 		known.Store(e)
 	}
