@@ -67,13 +67,6 @@ type cache struct {
 	next    sluice.Handler
 }
 
-// place is where an answer is kept: under the primary key of what is asked for, or under a variant of it by the fields
-// of the request that are named.
-type place struct {
-	primary, at key
-	names       []string
-}
-
 // maxJoins is how often a request waits for what others get, before it asks for itself.
 const maxJoins = 4
 
@@ -89,8 +82,7 @@ func (c *cache) Serve(x *sluice.Exchange) error {
 	shows := c.shows(x)
 	for joins := 0; ; joins++ {
 		now := c.now()
-		p, e := c.find(x)
-		v, why := c.judge(x, e, shows, now)
+		p, e, v, why := c.find(x, shows, now)
 		switch {
 		case v == serve:
 			c.series.hits.Add(1)
@@ -168,22 +160,29 @@ func onlyToken(cookies []byte) bool {
 	return bytes.HasPrefix(cookies, []byte(tokenCookie)) && bytes.IndexByte(cookies, ';') < 0
 }
 
-// find is what is kept for a request, nil when there is nothing, and where it would be.
-func (c *cache) find(x *sluice.Exchange) (p place, e *entry) {
-	p.primary = c.keys.of(x)
+// find is what is kept for a request, nil when there is nothing, whether it answers the request, and where it is or would
+// be. Who is answered from memory needs no place, and gets none.
+func (c *cache) find(x *sluice.Exchange, shows bool, now time.Time) (p place, e *entry, v verdict, why reason) {
+	s := c.keys.borrow()
+	defer c.keys.giveBack(s)
+	p.primary = c.keys.of(x, s)
 	p.at = p.primary
 	if e = c.pool.get(p.at); e != nil && e.sort == varied {
-		p = c.vary(x, p, e.names)
+		p.names = e.names
+		p.at = c.keys.variant(p.primary, p.names, &x.Request.Header, s)
 		e = c.pool.get(p.at)
 	}
-	return p, e
+	if v, why = c.judge(x, e, shows, now); v == serve {
+		return place{}, e, v, why
+	}
+	return p.own(), e, v, why
 }
 
 // vary is the place of the variant for a request.
 func (c *cache) vary(x *sluice.Exchange, p place, names []string) place {
-	p.names = names
-	p.at = c.keys.variant(p.primary, names, &x.Request.Header)
-	return p
+	s := c.keys.borrow()
+	defer c.keys.giveBack(s)
+	return place{primary: p.primary, at: c.keys.variant(p.primary, names, &x.Request.Header, s), names: names}.own()
 }
 
 // judge decides whether an entry, which may be nil, answers a request.
