@@ -185,26 +185,40 @@ func NewExchange(w Wire) *Exchange {
 
 // Reset makes an ended exchange ready for the next request and keeps its memory.
 func (x *Exchange) Reset(w Wire) {
-	req, resp := &x.Request, &x.Response
-	req.Header.Reset()
-	req.Trailer.Reset()
-	req.Body.reset()
-	resp.Header.Reset()
-	resp.Trailer.Reset()
-	resp.Body.reset()
-	clear(req.Params)
-	*req = Request{Header: req.Header, Trailer: req.Trailer, Body: req.Body, Params: req.Params[:0]}
-	*resp = Response{Header: resp.Header, Trailer: resp.Trailer, Body: resp.Body}
+	x.Request.reset()
+	x.Response.reset()
+	x.Seen.reset()
+	x.Tried.reset()
+	x.Endpoint, x.Route, x.Caller, x.Span = nil, "", Caller{}, nil
+	x.Start, x.Deadline = time.Time{}, time.Time{}
+	x.wire, x.base, x.ctx = w, nil, derived{}
 	clear(x.ends)
 	clear(x.inputs)
 	clear(x.result)
-	x.Seen.reset()
-	x.Tried.reset()
-	*x = Exchange{Request: *req, Response: *resp, Seen: x.Seen, Tried: x.Tried, wire: w, ends: x.ends[:0],
-		inputs: x.inputs[:0], result: x.result[:0], arena: x.arena[:0]}
-	if cap(x.arena) > maxKeptBuffer {
+	x.ends, x.inputs, x.result = x.ends[:0], x.inputs[:0], x.result[:0]
+	x.id, x.newID = nil, nil
+	if x.arena = x.arena[:0]; cap(x.arena) > maxKeptBuffer {
 		x.arena = nil
 	}
+}
+
+func (r *Request) reset() {
+	r.Method, r.Scheme, r.Proto = "", "", ""
+	r.Host, r.Path, r.Query = nil, nil, nil
+	r.Header.Reset()
+	clear(r.Params)
+	r.Params = r.Params[:0]
+	r.Body.reset()
+	r.Trailer.Reset()
+	r.Remote, r.Client, r.TrustedPeer = netip.AddrPort{}, netip.Addr{}, false
+	r.Peer, r.PeerChain = nil, nil
+}
+
+func (r *Response) reset() {
+	r.Status, r.Upgrade, r.Leave = 0, nil, nil
+	r.Header.Reset()
+	r.Body.reset()
+	r.Trailer.Reset()
 }
 
 // Clear takes back the whole response made so far, so that another can be made in its place: status, upgrade, trailer,

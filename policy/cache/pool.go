@@ -24,11 +24,13 @@ func openPool(env *sluice.Env, ep *sluice.Endpoint, size sluice.Size) (*pool, er
 func newPool(env *sluice.Env, name string, size sluice.Size) (*pool, error) {
 	label := sluice.Label{Name: "endpoint", Value: name}
 	evicted := env.Metrics.Counter("sluice_cache_evictions_total", "Answers that were dropped from memory to make room.", label)
+	clock := otter.NewCoarseClock(time.Second) // an entry says itself until when it can be given
 	table, err := otter.New(&otter.Options[key, *entry]{
 		MaximumWeight:    uint64(size),
 		Weigher:          func(k key, e *entry) uint32 { return uint32(len(k) + e.size()) },
 		ExpiryCalculator: otter.ExpiryWritingFunc(lifetime), // a calculator of our own would be asked at each reading
-		Executor:         func(f func()) { f() },            // what is to be done takes less time than to have another do it
+		Clock:            clock,
+		Executor:         func(f func()) { f() }, // what is to be done takes less time than to have another do it
 		OnAtomicDeletion: func(d otter.DeletionEvent[key, *entry]) {
 			if d.Cause == otter.CauseOverflow {
 				evicted.Add(1)
@@ -36,12 +38,16 @@ func newPool(env *sluice.Env, name string, size sluice.Size) (*pool, error) {
 		},
 	})
 	if err != nil {
+		clock.Stop()
 		return nil, err
 	}
 	env.Metrics.Gauge("sluice_cache_bytes", "Memory of cached answers; without an endpoint, of all that share it.",
 		func() float64 { return float64(table.WeightedSize()) }, label)
 	env.Metrics.Gauge("sluice_cache_entries", "Cached answers in memory.", func() float64 { return float64(table.EstimatedSize()) }, label)
-	env.Cleanup(func() { table.StopAllGoroutines() })
+	env.Cleanup(func() {
+		table.StopAllGoroutines()
+		clock.Stop()
+	})
 	return &pool{table}, nil
 }
 
