@@ -48,6 +48,7 @@ type Exchange struct {
 	// Tried are the hosts that it was sent to already.
 	Tried Tried
 
+	now    time.Time
 	wire   Wire
 	base   context.Context // of an exchange without a wire
 	ctx    derived
@@ -190,7 +191,7 @@ func (x *Exchange) Reset(w Wire) {
 	x.Seen.reset()
 	x.Tried.reset()
 	x.Endpoint, x.Route, x.Caller, x.Span = nil, "", Caller{}, nil
-	x.Start, x.Deadline = time.Time{}, time.Time{}
+	x.Start, x.Deadline, x.now = time.Time{}, time.Time{}, time.Time{}
 	x.wire, x.base, x.ctx = w, nil, derived{}
 	clear(x.ends)
 	clear(x.inputs)
@@ -258,6 +259,7 @@ func (x *Exchange) Again(m *Mark, why error) {
 	r.Header.restore(m.response)
 	x.Request.Header.restore(m.request)
 	x.Deadline = m.deadline
+	x.Waited()
 	clear(x.result)
 }
 

@@ -13,10 +13,15 @@ import (
 type front struct {
 	trusted []netip.Prefix
 	next    sluice.Handler
+	// clocked is set where what an engine says of the time does not count.
+	clocked bool
 }
 
 // Serve sets the client's address and scheme.
 func (f *front) Serve(x *sluice.Exchange) error {
+	if f.clocked {
+		x.Waited()
+	}
 	r := &x.Request
 	r.Client = r.Remote.Addr().Unmap()
 	if len(f.trusted) > 0 && f.trusts(r.Client) {

@@ -81,7 +81,7 @@ func (c *cache) Serve(x *sluice.Exchange) error {
 	}
 	shows := c.shows(x)
 	for joins := 0; ; joins++ {
-		now := c.now()
+		now := x.Now(c.now)
 		p, e, v, why := c.find(x, shows, now)
 		switch {
 		case v == serve:
@@ -252,6 +252,7 @@ func (c *cache) follow(x *sluice.Exchange, p place, why reason, f *flight) (done
 	ctx := x.Context()
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
+	defer x.Waited()
 	select {
 	case <-f.done:
 	case <-ctx.Done():

@@ -52,7 +52,7 @@ func (h *handler) Serve(x *sluice.Exchange) error {
 }
 
 func (h *handler) claims(x *sluice.Exchange, raw []byte) (*claims, refusal) {
-	now := h.verifier.now()
+	now := x.Now(h.verifier.now)
 	c, why := h.verifier.claims(x, raw, now)
 	if why == "" {
 		if why = h.rules.check(c, now.Unix()); why == "" && !c.provedBy(x.Request.Peer) {
