@@ -201,6 +201,7 @@ func (x *Exchange) Reset(w Wire) {
 	if x.arena = x.arena[:0]; cap(x.arena) > maxKeptBuffer {
 		x.arena = nil
 	}
+	x.prepare()
 }
 
 func (r *Request) reset() {
@@ -282,6 +283,7 @@ func (x *Exchange) End(o Outcome) {
 		x.ends[i].End(x, o)
 	}
 	x.ctx.end()
+	x.spend()
 }
 
 // Within has an exchange that came over no connection end with ctx.

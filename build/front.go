@@ -19,6 +19,7 @@ type front struct {
 
 // Serve sets the client's address and scheme.
 func (f *front) Serve(x *sluice.Exchange) error {
+	lend(x)
 	if f.clocked {
 		x.Waited()
 	}

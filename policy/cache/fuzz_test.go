@@ -139,6 +139,22 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
+// A place that is kept shares no memory with what the next key is made in.
+func TestPlacesAreCopies(t *testing.T) {
+	t.Parallel()
+	k, s := newKeys(&sluice.Endpoint{Name: "e"}, &Config{}), &scratch{}
+	x := request("h", "/a", "", "v")
+	p := place{primary: k.of(x, s), names: []string{"x-v"}}
+	p.at = k.variant(p.primary, p.names, &x.Request.Header, s)
+	p = p.own()
+	before := place{primary: key(strings.Clone(string(p.primary))), at: key(strings.Clone(string(p.at)))}
+	y := request("h", "/b", "", "w")
+	k.variant(k.of(y, s), p.names, &y.Request.Header, s)
+	if p.primary != before.primary || p.at != before.at || p.primary == p.at {
+		t.Errorf("the place became %q", p)
+	}
+}
+
 func TestCallersApart(t *testing.T) {
 	t.Parallel()
 	k := newKeys(&sluice.Endpoint{Name: "e"}, &Config{Private: true})
