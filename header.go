@@ -12,7 +12,7 @@ type Field struct{ Name, Value []byte }
 // section 5.1) and keep the case they came with. The zero Header is empty and ready to use.
 //
 // Bytes given to a Header are borrowed, not copied: they must stay as they are until the exchange ends.
-// CopyField takes a copy instead.
+// CopyField and what has Copy in its name take a copy instead.
 type Header struct {
 	fields []Field
 	arena  []byte
@@ -82,6 +82,9 @@ func (h *Header) AddBytes(name, value []byte) {
 func (h *Header) CopyField(name, value []byte) {
 	h.AddBytes(h.copy(name), h.copy(value))
 }
+
+// AddCopy is Add for a value that lives shorter than the exchange.
+func (h *Header) AddCopy(name string, value []byte) { h.AddBytes(aliasBytes(name), h.copy(value)) }
 
 // Set replaces all fields of that name by one, in the place of the first.
 func (h *Header) Set(name, value string) { h.SetBytes(name, aliasBytes(value)) }

@@ -33,7 +33,8 @@ func open(env *sluice.Env, _ *sluice.Endpoint, c *Config) (sluice.Policy, error)
 	if name == "" {
 		name = env.Path
 	}
-	h := handler{limit: newLimit(env, c), subject: newSubject(name, by), told: newTold(c), dry: c.DryRun, metrics: newMetrics(env, name)}
+	limit := newLimit(env, c)
+	h := handler{limit: limit, subject: newSubject(name, by, limit.at != nil), told: newTold(c), dry: c.DryRun, metrics: newMetrics(env, name)}
 	return func(next sluice.Handler) sluice.Handler {
 		h := h
 		h.next = next

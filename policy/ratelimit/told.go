@@ -37,8 +37,6 @@ func newTold(c *Config) told {
 // seconds is a duration in whole seconds, rounded up.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-var rateLimit = []byte("RateLimit")
-
 // tell sets the fields of an answer. The time in them is when the next will be let through, or when the bucket is full
 // again while there is one.
 func (t *told) tell(h *sluice.Header, taken sluice.Taken) {
@@ -51,7 +49,7 @@ func (t *told) tell(h *sluice.Header, taken sluice.Taken) {
 		h.Add("RateLimit-Policy", t.policy)
 		var buffer [128]byte
 		value := strconv.AppendInt(append(buffer[:0], t.item...), taken.Remaining, 10)
-		h.CopyField(rateLimit, strconv.AppendInt(append(value, ";t="...), seconds(reset), 10))
+		h.AddCopy("RateLimit", strconv.AppendInt(append(value, ";t="...), seconds(reset), 10))
 	case legacyHeaders:
 		h.SetInt("X-RateLimit-Limit", t.quota)
 		h.SetInt("X-RateLimit-Remaining", taken.Remaining)
