@@ -310,40 +310,6 @@ func (x *Exchange) Context() context.Context {
 	return x.ctx.context(base, x.Deadline)
 }
 
-// derived is the context of an exchange for its present deadline, and what must be called when the exchange ends.
-type derived struct {
-	ctx      context.Context
-	deadline time.Time
-	cancels  []context.CancelFunc
-}
-
-func (d *derived) context(base context.Context, deadline time.Time) context.Context {
-	if d.ctx != nil && d.deadline.Equal(deadline) {
-		return d.ctx
-	}
-	ctx := base
-	if deadline.IsZero() {
-		if base.Done() == nil {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithCancel(base)
-			d.cancels = append(d.cancels, cancel)
-		}
-	} else {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(base, deadline)
-		d.cancels = append(d.cancels, cancel)
-	}
-	d.ctx, d.deadline = ctx, deadline
-	return ctx
-}
-
-func (d *derived) end() {
-	for _, cancel := range d.cancels {
-		cancel()
-	}
-	*d = derived{}
-}
-
 // Input is the checked value of the endpoint's i-th input; Absent before it was checked.
 func (x *Exchange) Input(i int) Value {
 	if i >= len(x.inputs) {
