@@ -53,7 +53,16 @@ func (h *Header) Value(name string) []byte {
 }
 
 // Has tells whether a field of that name is there, also an empty one.
-func (h *Header) Has(name string) bool { return h.names&mark(name) != 0 && h.Count(name) > 0 }
+func (h *Header) Has(name string) bool { return h.names&mark(name) != 0 && h.has(name) }
+
+func (h *Header) has(name string) bool {
+	for i := range h.fields {
+		if SameToken(h.fields[i].Name, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // Count is the number of fields of that name.
 func (h *Header) Count(name string) int {
@@ -76,6 +85,14 @@ func (h *Header) Add(name, value string) { h.AddBytes(aliasBytes(name), aliasByt
 func (h *Header) AddBytes(name, value []byte) {
 	h.names |= mark(name)
 	h.fields = append(h.fields, Field{Name: name, Value: value})
+}
+
+// AddFields appends fields whose bytes are borrowed until the exchange ends.
+func (h *Header) AddFields(fields []Field) {
+	for i := range fields {
+		h.names |= mark(fields[i].Name)
+	}
+	h.fields = append(h.fields, fields...)
 }
 
 // CopyField appends a field and copies its bytes, for a value that lives shorter than the exchange.

@@ -103,10 +103,15 @@ func (l *lanedCounts) native64(seconds float64) *atomic.Uint64 {
 	return &o[at%inOctave]
 }
 
-// observeTrace counts d and keeps the trace as an example of such a duration.
-func (h *histogram) observeTrace(d time.Duration, traceID string) {
-	bucket, name, seconds := h.observe(d), "trace_id", d.Seconds()
-	h.exemplars[bucket].Store(&dto.Exemplar{Label: []*dto.LabelPair{{Name: &name, Value: &traceID}}, Value: &seconds, Timestamp: timestamppb.Now()})
+// observeTrace counts d, which was over at that time, and keeps the trace as an example of such a duration, unless it has
+// one of the same second: nobody looks more often.
+func (h *histogram) observeTrace(d time.Duration, at time.Time, trace *traceContext) {
+	example := &h.exemplars[h.observe(d)]
+	if last := example.Load(); last != nil && last.Timestamp.Seconds == at.Unix() {
+		return
+	}
+	name, id, seconds := "trace_id", trace.traceID(), d.Seconds()
+	example.Store(&dto.Exemplar{Label: []*dto.LabelPair{{Name: &name, Value: &id}}, Value: &seconds, Timestamp: timestamppb.New(at)})
 }
 
 // Write makes it a prometheus.Metric. What is counted meanwhile may be told in part; but the count is always that of the

@@ -58,7 +58,7 @@ func TestHistogramBounds(t *testing.T) {
 	for _, d := range []time.Duration{-1, 0, 1, time.Microsecond, 365 * 24 * time.Hour, 1<<63 - 1} {
 		h.Observe(d)
 	}
-	h.observeTrace(time.Hour, "4bf92f3577b34da6a3ce929d0e0e4736")
+	h.observeTrace(time.Hour, time.Now(), &traceContext{})
 	got := written(t, h)
 	if got.GetSampleCount() != 7 || got.GetZeroCount() != 3 || len(got.GetBucket()) != len(bounds)+1 || len(got.GetExemplars()) != 1 {
 		t.Errorf("got %v", got)

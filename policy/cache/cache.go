@@ -123,15 +123,8 @@ func (c *cache) passes(x *sluice.Exchange) bool {
 	if c.config.Private && x.Caller.Subject == "" || r.Body.Stream != nil || len(r.Body.Bytes) > 0 {
 		return true
 	}
-	for _, f := range r.Header.Fields() {
-		if len(f.Name) > 0 && lower(f.Name[0]) != 'r' && lower(f.Name[0]) != 'i' {
-			continue
-		}
-		if sluice.SameToken(f.Name, "Range") || sluice.SameToken(f.Name, "If-Match") || sluice.SameToken(f.Name, "If-Unmodified-Since") {
-			return true
-		}
-	}
-	return false
+	h := &r.Header
+	return h.Has("Range") || h.Has("If-Match") || h.Has("If-Unmodified-Since")
 }
 
 // shows tells whether a request shows who asks in a way that the key does not tell apart.
@@ -142,6 +135,9 @@ func (c *cache) shows(x *sluice.Exchange) bool {
 	h := &x.Request.Header
 	if x.Caller.Known() || x.Request.Peer != nil || h.Has("Authorization") {
 		return true
+	}
+	if !h.Has("Cookie") {
+		return false
 	}
 	for _, f := range h.Fields() {
 		if sluice.SameToken(f.Name, "Cookie") && !onlyToken(f.Value) {
@@ -227,15 +223,16 @@ func (c *cache) answer(x *sluice.Exchange, e *entry, now time.Time, from origin)
 	}
 	r := &x.Response
 	had := unchanged(&x.Request.Header, e.tag, e.modified)
-	for _, f := range e.fields {
-		if !had || !ofContent(f.Name) {
-			r.Header.AddBytes(f.Name, f.Value)
-		}
-	}
-	r.Status = 200
 	if had {
+		for _, f := range e.fields {
+			if !ofContent(f.Name) {
+				r.Header.AddBytes(f.Name, f.Value)
+			}
+		}
 		r.Status = 304
 	} else {
+		r.Header.AddFields(e.fields)
+		r.Status = 200
 		r.Body.SetBytes(e.body)
 	}
 	r.Header.SetInt("Age", max(0, (now.UnixNano()-e.born)/int64(time.Second)))
