@@ -15,9 +15,6 @@ func TestEngineHTTP1TLS(t *testing.T) { sluicetest.Engine(t, starter(true, false
 func TestEngineHTTP2(t *testing.T)    { sluicetest.Engine(t, starter(false, true)) }
 func TestEngineHTTP2TLS(t *testing.T) { sluicetest.Engine(t, starter(true, true)) }
 
-func TestBattery(t *testing.T)    { sluicetest.Battery(t, starter(false, false)) }
-func TestBatteryTLS(t *testing.T) { sluicetest.Battery(t, starter(true, false)) }
-
 // starter starts servers with or without TLS, for clients of HTTP/1.1 or HTTP/2.
 func starter(secure, http2 bool) sluicetest.EngineStart {
 	return func(t *testing.T, h sluice.Handler, l server.Limits, d server.Drain) *sluicetest.EngineNode {

@@ -152,7 +152,8 @@ func (t *Target) sizes() []Case {
 		{Name: "a method that is far too long", Text: counted(4*t.MaxHeader+64<<10) + " / HTTP/1.1\r\nHost: a\r\n\r\n", Want: Want{status: []int{400, 414, 431, 501}, then: closed}},
 		{Name: "a body as long as it may be", Text: head + "Content-Length: " + decimal(t.MaxBody) + "\r\n\r\n" + counted(t.MaxBody), Want: answered},
 		{Name: "a body that is too long by its length", Text: head + "Content-Length: " + decimal(t.MaxBody+1) + "\r\n\r\n" + counted(t.MaxBody+1), Want: Want{status: []int{413}, then: closed}},
-		{Name: "a length far beyond, and no body", Text: head + "Content-Length: 9223372036854775807\r\n\r\n", Want: Want{status: []int{413}, then: closed}},
+		{Name: "a length far beyond, and no body", Text: head + "Content-Length: 9223372036854775807\r\n\r\n", Want: Want{status: []int{413}, then: closed},
+			once: true}, /* it takes time: the server waits a little for the body */
 		{Name: "a body in chunks that is too long", Text: inChunks(hexadecimal(t.MaxBody+1) + "\r\n" + counted(t.MaxBody+1) + "\r\n0\r\n\r\n"), Want: Want{status: []int{413}, then: closed}},
 		{Name: "a body in chunks as long as it may be", Text: inChunks(hexadecimal(t.MaxBody) + "\r\n" + counted(t.MaxBody) + "\r\n0\r\n\r\n"), Want: answered},
 	}}.all()
