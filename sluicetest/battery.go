@@ -25,11 +25,12 @@ func Battery(t *testing.T, start EngineStart) {
 		hasty.serve(t, echo)
 		target.Hasty = hasty.Address
 	}
-	report := target.Run(t.Context())
-	for _, f := range report.Faults {
-		t.Error(f)
+	for _, report := range []*battery.Report{target.Run(t.Context()), target.Classes(t.Context())} {
+		for _, f := range report.Faults {
+			t.Error(f)
+		}
+		t.Logf("%d cases, sent %d times; %d are answered otherwise by net/http, and are known", report.Cases, report.Sent, report.Marked)
 	}
-	t.Logf("%d cases, sent %d times; %d are answered otherwise by net/http, and are known", report.Cases, report.Sent, report.Marked)
 }
 
 // echo answers with what it has read.
