@@ -90,7 +90,7 @@ var house = []rule{
 	{pkg: "examples/tiers/tiers", ours: []string{"sluicetest/program", "sluicetest/servers"}, why: "it starts what the example's files are for"},
 	{pkg: "examples/*", ours: []string{".", "command", "standard", "backend/function"}, why: "an example uses what a user's program would"},
 	{pkg: "tour", ours: []string{"sluicetest/*", "examples/stack/stack"}, others: []string{"golang.org/x/sys"}, why: "it uses a running Sluice from outside, as a user does"},
-	{pkg: "prove", ours: []string{"examples/stack/stack", "sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "it uses a running Sluice from outside, as a user does"},
+	{pkg: "prove", ours: []string{"examples/stack/stack", "sluicetest/*"}, others: []string{"golang.org/x/sys", "golang.org/x/net", "github.com/coder/websocket"}, why: "it uses a running Sluice from outside, as a user does"},
 	{pkg: "deploy", why: "it is what others read, with tests that read it"},
 	{pkg: "deploy/grafana", why: "it writes files for others, and uses nothing of what they look at"},
 	{pkg: "bench", ours: []string{"sluicetest/*", "job", "job/postgres", "job/sqlite"}, others: []string{"golang.org/x/sys", "github.com/ncruces/go-sqlite3", "modernc.org/sqlite", "github.com/jackc/pgx"}, why: "it measures programs from outside"},

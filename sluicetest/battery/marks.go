@@ -13,6 +13,7 @@ const (
 	lfMark       = "net/http takes a bare LF for the end of a line (RFC 9112, section 2.2, allows it)"
 	minorMark    = "net/http takes any HTTP/1.x for HTTP/1.1 (RFC 9110, section 2.5, allows it)"
 	oldMark      = "net/http ignores Transfer-Encoding on HTTP/1.0"
+	prefaceMark  = "net/http looks for the preface of HTTP/2 where there is no TLS, and waits for its first 14 bytes"
 	sizeMark     = "net/http takes white space behind a chunk's size"
 	spaceMark    = "net/http takes a space before the colon in a trailer section"
 	stricterMark = "net/http does not know the white space that may stand before an extension (RFC 9112, section 7.1.1)"
