@@ -162,6 +162,7 @@ func (t *httpTrial) passing(ctx context.Context) error {
 	p := &battery.Proxy{Address: n.http, Origin: origin, NetHTTP: t.netHTTP}
 	t.note("requests that pass", p.Forward(ctx))
 	t.note("answers that pass", p.Backward(ctx))
+	t.note("refusals, at the service", p.Refusals(ctx))
 	t.note("hostile answers", p.Hostile(ctx))
 	return ctx.Err()
 }

@@ -164,9 +164,26 @@ func (t *Target) Run(ctx context.Context) *Report {
 		}
 		all.Go(func() { r.one(c) })
 	}
+	for i, p := range t.pipelines() {
+		if !r.acquire() {
+			break
+		}
+		r.mu.Lock()
+		r.report.Cases++
+		r.mu.Unlock()
+		all.Go(func() {
+			defer r.release()
+			if f := r.row(i, p); f != nil {
+				r.fault(*f)
+			}
+		})
+	}
 	if t.Hasty != "" {
-		for _, c := range slow() {
-			r.report.Cases++
+		late := slow()
+		r.mu.Lock()
+		r.report.Cases += len(late)
+		r.mu.Unlock()
+		for _, c := range late {
 			all.Go(func() { r.late(c) })
 		}
 	}
