@@ -163,6 +163,7 @@ func (t *httpTrial) passing(ctx context.Context) error {
 	t.note("requests that pass", p.Forward(ctx))
 	t.note("answers that pass", p.Backward(ctx))
 	t.note("refusals, at the service", p.Refusals(ctx))
+	t.note("HTTP/2 that passes", p.Downgrade(ctx))
 	t.note("hostile answers", p.Hostile(ctx))
 	return ctx.Err()
 }

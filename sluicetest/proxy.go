@@ -31,6 +31,7 @@ func Proxy(t *testing.T, start EngineStart, kind sluice.Kind, known ...string) {
 		{"requests", func(t *testing.T) *battery.Report { return p.Forward(t.Context()) }},
 		{"answers", func(t *testing.T) *battery.Report { return p.Backward(t.Context()) }},
 		{"refusals", func(t *testing.T) *battery.Report { return p.Refusals(t.Context()) }},
+		{"HTTP/2", func(t *testing.T) *battery.Report { return p.Downgrade(t.Context()) }},
 		{"hostile answers", func(t *testing.T) *battery.Report { return p.Hostile(t.Context()) }},
 	} {
 		t.Run(part.name, func(t *testing.T) {

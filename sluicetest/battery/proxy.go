@@ -108,7 +108,7 @@ func (c *conn) informed(method string) (interim []*message, m *message, err erro
 	}
 }
 
-var viaPattern = regexp.MustCompile(`^1\.[01] [!#$%&'*+\-.^_|~0-9A-Za-z]+$`)
+var viaPattern = regexp.MustCompile(`^(1\.[01]|2\.0) [!#$%&'*+\-.^_|~0-9A-Za-z]+$`)
 
 // strip takes out what a node adds to a request, and tells what is wrong with it: who asked, and the way taken. before
 // are the values of Via and Forwarded that came.
