@@ -33,6 +33,8 @@ type Target struct {
 	Hasty string
 	// Splits is at how many places a case is split at most; zero is at every byte.
 	Splits int
+
+	few bool // leaves out the cases of every octet
 }
 
 // Report is what came of a run.
@@ -143,7 +145,7 @@ func (s Seen) Echo() string {
 func (t *Target) Cases() []Case {
 	all := slices.Concat(requestLines(), lineEnds(), fields(), hosts(), lengths(), encodings(), chunks(), trailers(), persistence(),
 		t.targets(), options(), t.sizes(), cuts())
-	if t.TLS == nil {
+	if t.TLS == nil && !t.few {
 		all = append(all, octets()...)
 	}
 	return all
@@ -163,6 +165,18 @@ func (t *Target) Run(ctx context.Context) *Report {
 			break
 		}
 		all.Go(func() { r.one(c) })
+	}
+	for _, d := range dialogues() {
+		if !r.acquire() {
+			break
+		}
+		r.mu.Lock()
+		r.report.Cases++
+		r.mu.Unlock()
+		all.Go(func() {
+			defer r.release()
+			r.talk(d)
+		})
 	}
 	for i, p := range t.pipelines() {
 		if !r.acquire() {

@@ -61,7 +61,7 @@ func serve(t *testing.T, text string, once bool) *Target {
 		l.Close()
 		all.Wait()
 	})
-	return &Target{Address: l.Addr().String(), MaxHeader: 8 << 10, MaxBody: 1 << 10, Splits: 4}
+	return &Target{Address: l.Addr().String(), MaxHeader: 8 << 10, MaxBody: 1 << 10, Splits: 2, few: true}
 }
 
 // TestLaxServer has a server that finds everything in order fail in every case.

@@ -21,7 +21,7 @@ import (
 func TestReference(t *testing.T) {
 	t.Parallel()
 	patient, hasty := startReference(t, patience), startReference(t, 300*time.Millisecond)
-	target := &Target{Address: patient, MaxHeader: 8 << 10, MaxBody: 64 << 10, Hasty: hasty, Splits: 12}
+	target := &Target{Address: patient, MaxHeader: 8 << 10, MaxBody: 64 << 10, Hasty: hasty, Splits: 6}
 	for _, report := range []*Report{target.Run(t.Context()), target.Classes(t.Context())} {
 		for _, f := range report.Faults {
 			t.Error(f)
