@@ -186,9 +186,9 @@ func (t *httpTrial) slowMode(ctx context.Context, tool string, n *node, m slowMo
 	}
 	crowd.tally.take()
 	const rate = 200
+	due := m.limit + 2*cutSlack
 	opening := time.Duration(t.each) * time.Second / rate
-	due := opening + m.limit + 2*cutSlack
-	args := append(m.flags, "-c", fmt.Sprint(t.each), "-r", fmt.Sprint(rate), "-l", fmt.Sprint(int((2 * due).Seconds())), "-p", "3",
+	args := append(m.flags, "-c", fmt.Sprint(t.each), "-r", fmt.Sprint(rate), "-l", fmt.Sprint(int((opening + 2*due).Seconds())), "-p", "3",
 		"-u", "http://"+n.http+m.path)
 	cmd := exec.CommandContext(ctx, tool, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -202,7 +202,7 @@ func (t *httpTrial) slowMode(ctx context.Context, tool string, n *node, m slowMo
 		defer close(ended)
 		cmd.Wait()
 	}()
-	held, took, err := n.outlast(ctx, base, t.each, due+cutSlack)
+	held, took, err := n.outlast(ctx, base, t.each, due)
 	cmd.Process.Kill() // it reads on what lies between the two when the node has long let go
 	<-ended
 	if err != nil {
@@ -225,15 +225,18 @@ func (t *httpTrial) slowMode(ctx context.Context, tool string, n *node, m slowMo
 }
 
 // outlast waits until the node has let go of connections that others open, n of them: how many files it had open more than
-// base at most, and how long it took until they were gone, or until it was too late.
+// base at most, and how long after that they were gone, or it was late.
 func (n *node) outlast(ctx context.Context, base, conns int, late time.Duration) (held int, took time.Duration, err error) {
-	for began := time.Now(); ; {
+	for most := time.Now(); ; {
 		files, err := n.files()
 		if err != nil {
 			return held, 0, err
 		}
 		more := files - base
-		held, took = max(held, more), time.Since(began)
+		if more > held {
+			held, most = more, time.Now()
+		}
+		took = time.Since(most)
 		if held >= conns/2 && more <= fewFiles || took > late {
 			return held, took, nil
 		}

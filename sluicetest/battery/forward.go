@@ -38,12 +38,12 @@ func (p *Proxy) Forward(ctx context.Context) *Report {
 			got := p.forward(one, at)
 			if one.mark != "" && p.NetHTTP {
 				if r.Marked++; got == "" {
-					r.Faults = append(r.Faults, Fault{Case: one.name, Way: way(at), Sent: one.sent, Got: "just that", Want: "what the case is marked with: " + one.mark})
+					r.Faults = append(r.Faults, Fault{Case: one.name, Way: split(at), Sent: one.sent, Got: "just that", Want: "what the case is marked with: " + one.mark})
 				}
 				return
 			}
 			if got != "" {
-				r.Faults = append(r.Faults, Fault{Case: one.name, Way: way(at), Sent: one.sent, Got: got, Want: fmt.Sprintf("%q", one.want)})
+				r.Faults = append(r.Faults, Fault{Case: one.name, Way: split(at), Sent: one.sent, Got: got, Want: fmt.Sprintf("%q", one.want)})
 				return
 			}
 		}

@@ -58,7 +58,7 @@ func (p *Proxy) Hostile(ctx context.Context) *Report {
 		for _, at := range places {
 			r.Sent++
 			if got := p.provoke(one, at); got != "" {
-				r.Faults = append(r.Faults, Fault{Case: one.name, Way: way(at), Sent: one.sent, Got: got, Want: one.want.String()})
+				r.Faults = append(r.Faults, Fault{Case: one.name, Way: split(at), Sent: one.sent, Got: got, Want: one.want.String()})
 				return
 			}
 		}

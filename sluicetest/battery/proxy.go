@@ -76,6 +76,14 @@ func (p *Proxy) places(text string) []int {
 	return places
 }
 
+// split names a place.
+func split(at int) string {
+	if at == 0 {
+		return "whole"
+	}
+	return fmt.Sprintf("split behind byte %d", at)
+}
+
 // pieces splits a text at a place.
 func pieces(text string, at int) []string {
 	if at == 0 {
