@@ -86,7 +86,7 @@ func (c *Cluster) Status() []Status {
 
 // status is what is known of one server. mu is held.
 func (c *Cluster) status(s *server, now time.Time) Status {
-	st := Status{Address: s.Address, State: s.state, Why: c.why(s), InFlight: s.inFlight.Load(), Pool: s.pool.Stats()}
+	st := Status{Address: s.Address, State: s.state, Why: c.why(s), InFlight: s.inFlight.Load(), Pool: s.stats()}
 	a := s.sight
 	if a == nil {
 		return st

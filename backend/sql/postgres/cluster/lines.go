@@ -1,0 +1,483 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/sql/postgres"
+	"github.com/sluiceapi/sluice/backend/sql/postgres/pool"
+)
+
+// lines are the connections to a server that reads share. Each has an owner, a goroutine that takes the errands that are
+// queued, as many as there are, sends them in one write and reads their answers; it never waits for more of them.
+//
+// Lines have connections of their own, so that what is slow elsewhere does not hold up what is quick. An owner borrows one
+// while there is something to do.
+type lines struct {
+	cluster *Cluster
+	server  *server
+	pool    *pool.Pool[*session]
+	// sessions are those of the pool.
+	sessions sessions
+	opened   time.Time
+	owners   []*owner
+	running  sync.WaitGroup
+	wake     chan struct{} // has room for all owners; closed at the end
+	busy     chan struct{} // tells the watch that there is something to watch; closed at the end
+	stop     chan struct{} // closed at the end
+	counts   lineCounts
+
+	mu          sync.Mutex // guards what follows, and the owners' batches
+	first, last *Errand    // the queue
+	depth       int
+	free        int  // owners that rest
+	waking      bool // one was woken that has not looked at the queue yet
+	watched     bool
+	quiet       int // how often the watch found nothing
+	closed      bool
+}
+
+// lineCounts are what metrics read.
+type lineCounts struct {
+	errands, batches, exhausted atomic.Int64
+	detours                     [postgres.Detours]atomic.Int64
+}
+
+// owner is who sends and reads on one line at a time.
+type owner struct {
+	lines *lines
+	batch []*Errand // what was sent last; the lines' mu guards it
+	bare  []*postgres.Errand
+	done  []bool // which of them have been answered
+	tell  func(int)
+}
+
+// errAgain has an errand choose a server again, for that one was given up.
+var errAgain = errors.New("the server was given up")
+
+// keepFor is how long an owner keeps a connection while there is always something to do: then others look whether the
+// connection is too old.
+const keepFor = time.Second
+
+func (c *Cluster) newLines(s *server, o pool.Options[*session]) (*lines, error) {
+	n := &lines{cluster: c, server: s, opened: c.options.Now(), busy: make(chan struct{}, 1), stop: make(chan struct{})}
+	o.Max = c.options.Pool.lines()
+	o.MinIdle = c.options.Pool.idleLines()
+	o.Dial = func(ctx context.Context) (*session, error) {
+		return dialLine(ctx, s.Server, c.options.Conn, &n.sessions)
+	}
+	var err error
+	if n.pool, err = pool.New(o); err != nil {
+		return nil, err
+	}
+	n.wake = make(chan struct{}, o.Max)
+	for range o.Max {
+		w := &owner{lines: n}
+		w.tell = w.answered
+		n.owners = append(n.owners, w)
+		n.running.Go(w.work)
+	}
+	n.running.Go(n.watch)
+	return n, nil
+}
+
+// dialLine opens a connection for lines.
+func dialLine(ctx context.Context, s Server, o postgres.Options, of *sessions) (*session, error) {
+	n, err := dial(ctx, s, o, of)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.conn.AsLine(ctx); err != nil {
+		_ = n.Close() // it is of no use, and err says why
+		return nil, err
+	}
+	return n, nil
+}
+
+// run queues an errand and waits for its answer; kept is false if the caller has left it behind. It returns errAgain if the
+// server was given up.
+func (n *lines) run(e *Errand, now, deadline time.Time, who postgres.Contexter) (kept bool, err error) {
+	e.generation, e.refused = n.server.generation.Load(), nil
+	e.since.Store(int64(now.Sub(n.opened)))
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return true, refusal(pool.ErrClosed)
+	}
+	e.state.Store(queued)
+	n.push(e)
+	wake, watch := n.rouse(), !n.watched
+	n.watched = true
+	n.mu.Unlock()
+	if wake {
+		n.wake <- struct{}{}
+	}
+	if watch {
+		n.busy <- struct{}{}
+	}
+	if deadline.IsZero() || deadline.Sub(now) > n.patience() {
+		<-e.signal
+	}
+	if e.state.Load() != answered {
+		if kept, err = n.linger(e, deadline, who); !kept || err != nil {
+			return kept, err
+		}
+	}
+	return true, e.refused
+}
+
+// rouse tells whether an owner must be woken now, and counts on that. mu is held.
+func (n *lines) rouse() bool {
+	if n.free == 0 || n.waking || n.first == nil {
+		return false
+	}
+	n.free--
+	n.waking = true
+	return true
+}
+
+// push puts an errand at the end of the queue. mu is held.
+func (n *lines) push(e *Errand) {
+	e.next = nil
+	if n.last == nil {
+		n.first = e
+	} else {
+		n.last.next = e
+	}
+	n.last = e
+	n.depth++
+}
+
+// pop takes the first errand off the queue, if there is one. mu is held.
+func (n *lines) pop() *Errand {
+	e := n.first
+	if e == nil {
+		return nil
+	}
+	if n.first = e.next; n.first == nil {
+		n.last = nil
+	}
+	e.next = nil
+	n.depth--
+	e.state.Store(sent)
+	return e
+}
+
+// remove takes an errand off the queue, wherever it stands. mu is held.
+func (n *lines) remove(e *Errand) {
+	var before *Errand
+	for at := n.first; at != e; at = at.next {
+		before = at
+	}
+	if before == nil {
+		n.first = e.next
+	} else {
+		before.next = e.next
+	}
+	if n.last == e {
+		n.last = before
+	}
+	e.next = nil
+	n.depth--
+	e.state.Store(unsent)
+}
+
+// patience is how long a caller waits for an answer without looking at its deadline, its context, and how long it has been
+// queued: to do so costs more than most statements.
+func (n *lines) patience() time.Duration {
+	return min(maxPatience, n.cluster.options.Pool.AcquireTimeout)
+}
+
+const maxPatience = 100 * time.Millisecond
+
+// linger waits for an answer that takes its time.
+func (n *lines) linger(e *Errand, deadline time.Time, who postgres.Contexter) (kept bool, err error) {
+	var gone <-chan struct{}
+	var ctx context.Context
+	if who != nil {
+		ctx = who.Context()
+		gone = ctx.Done()
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	server := e.server.Address
+	for {
+		limit, waits := deadline, false
+		switch e.state.Load() {
+		case answered:
+			return true, nil
+		case queued:
+			if end := n.opened.Add(time.Duration(e.since.Load()) + n.cluster.options.Pool.AcquireTimeout); limit.IsZero() || end.Before(limit) {
+				limit, waits = end, true
+			}
+		}
+		rest := time.Hour
+		if !limit.IsZero() {
+			rest = limit.Sub(n.cluster.options.Now())
+		}
+		timer.Reset(rest)
+		select {
+		case <-e.signal:
+			continue
+		case <-gone:
+			err = e.Ended(server, context.Cause(ctx))
+		case <-timer.C:
+			if limit.IsZero() {
+				continue
+			}
+			if err = e.Ended(server, context.DeadlineExceeded); waits {
+				err = errExhausted
+			}
+		}
+		if kept, out := n.leave(e, waits && err == errExhausted); out {
+			if err == errExhausted {
+				n.counts.exhausted.Add(1)
+			}
+			return kept, err
+		}
+	}
+}
+
+// leave takes a caller's errand off the queue, or leaves it behind: then kept is false. With onlyQueued it stays if it has
+// been sent meanwhile. It is not out if it has been answered meanwhile.
+func (n *lines) leave(e *Errand, onlyQueued bool) (kept, out bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e.state.Load() == queued {
+		n.remove(e)
+		return true, true
+	}
+	return false, !onlyQueued && e.state.CompareAndSwap(sent, left)
+}
+
+// answer gives an errand that was taken off the queue back to its caller, or to whoever needs one next.
+func (n *lines) answer(e *Errand) {
+	if d := e.Detour(); d != postgres.Straight {
+		n.counts.detours[d].Add(1)
+	}
+	if !e.state.CompareAndSwap(sent, answered) {
+		n.cluster.Done(e)
+		return
+	}
+	select {
+	case e.signal <- struct{}{}:
+	default: // it has been told to look already
+	}
+}
+
+// work is what an owner does until the lines are closed.
+func (w *owner) work() {
+	for w.rest() {
+		w.turn()
+	}
+}
+
+// rest waits until there is something to do. It is false at the end.
+func (w *owner) rest() bool {
+	n := w.lines
+	n.mu.Lock()
+	w.batch = w.batch[:0]
+	if n.first == nil && !n.closed {
+		n.free++
+		n.mu.Unlock()
+		<-n.wake
+		runtime.Gosched() // whoever is about to queue something comes first
+		n.mu.Lock()
+		n.waking = false
+	}
+	closed := n.closed
+	n.mu.Unlock()
+	return !closed
+}
+
+// turn borrows a connection and runs on it what is queued.
+func (w *owner) turn() {
+	n := w.lines
+	l, err := n.cluster.lendFrom(n.server, n.pool, time.Time{}, true)
+	if l == nil {
+		if !errors.Is(err, pool.ErrExhausted) || errors.Is(err, pool.ErrClosed) { // else callers give up by themselves
+			n.refuse(err)
+		}
+		return
+	}
+	for end := n.cluster.options.Now().Add(keepFor); w.take(l.generation); {
+		if err = l.Conn.Batch(w.bare, w.tell); err != nil {
+			w.fail(err)
+			break
+		}
+		if n.cluster.options.Now().After(end) {
+			break
+		}
+	}
+	l.Release(err)
+}
+
+// take takes what is queued, for a connection of that generation. It is false if there is nothing, or the connection is of
+// no more use.
+func (w *owner) take(generation uint64) bool {
+	n := w.lines
+	w.bare, w.done = w.bare[:0], w.done[:0]
+	n.mu.Lock()
+	w.batch = w.batch[:0]
+	if n.server.generation.Load() == generation {
+		for size := 0; len(w.batch) < postgres.MaxBatch && n.first != nil && (size == 0 || size+n.first.Size() <= postgres.MaxBatchBytes); {
+			e := n.pop()
+			if e.generation != generation {
+				e.refused = errAgain
+				n.answer(e)
+				continue
+			}
+			size += e.Size()
+			w.batch = append(w.batch, e)
+			w.bare = append(w.bare, &e.Errand)
+			w.done = append(w.done, false)
+		}
+	}
+	wake := n.rouse()
+	n.mu.Unlock()
+	if wake {
+		n.wake <- struct{}{}
+	}
+	if len(w.batch) == 0 {
+		return false
+	}
+	n.counts.batches.Add(1)
+	n.counts.errands.Add(int64(len(w.batch)))
+	return true
+}
+
+// answered gives one of the batch back.
+func (w *owner) answered(i int) {
+	w.done[i] = true
+	w.lines.answer(w.batch[i])
+}
+
+// fail gives back what was not answered, for the connection has broken.
+func (w *owner) fail(err error) {
+	for i, e := range w.batch {
+		if !w.done[i] {
+			e.Fail(err)
+			w.lines.answer(e)
+		}
+	}
+}
+
+// refuse gives back all that is queued: with nil they choose a server again.
+func (n *lines) refuse(err error) {
+	if err == nil {
+		err = errAgain
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for e := n.pop(); e != nil; e = n.pop() {
+		e.refused = err
+		n.answer(e)
+	}
+}
+
+// watch tells callers that have waited for long to see to themselves.
+func (n *lines) watch() {
+	tick := time.NewTimer(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-n.busy:
+		}
+		for watching := true; watching; {
+			tick.Reset(n.patience() / 4)
+			select {
+			case <-n.stop:
+				return
+			case <-tick.C:
+			}
+			watching = n.stir()
+		}
+	}
+}
+
+// quietEnough is how often the watch finds nothing before it ends.
+const quietEnough = 40
+
+// stir wakes callers that have waited for long. It is false once there is nobody to watch.
+func (n *lines) stir() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := int64(n.cluster.options.Now().Add(-n.patience()).Sub(n.opened))
+	some := n.first != nil
+	for e := n.first; e != nil && e.since.Load() <= before; e = e.next {
+		e.nudge()
+	}
+	for _, w := range n.owners {
+		for _, e := range w.batch {
+			// It may be another's by now, whom it does no harm to look.
+			if e.state.Load() == sent {
+				some = true
+				if e.since.Load() <= before {
+					e.nudge()
+				}
+			}
+		}
+	}
+	if n.quiet++; some {
+		n.quiet = 0
+	}
+	n.watched = n.quiet < quietEnough
+	return n.watched
+}
+
+// nudge has the caller look.
+func (e *Errand) nudge() {
+	select {
+	case e.signal <- struct{}{}:
+	default:
+	}
+}
+
+// closeTime is how long the end of a batch is waited for.
+const closeTime = 5 * time.Second
+
+// close refuses what is queued, waits for what was sent, for closeTime at most, and ends all connections.
+func (n *lines) close() {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return
+	}
+	n.closed = true
+	n.mu.Unlock()
+	n.refuse(refusal(pool.ErrClosed))
+	close(n.stop)
+	close(n.wake)
+	late := time.AfterFunc(closeTime, func() { n.sessions.cut(true, true) })
+	n.running.Wait()
+	late.Stop()
+	n.pool.Close()
+}
+
+// lines is how many of the connections are lines: never more than are left for others, of which there are two at least.
+func (p Pool) lines() int { return min(p.Lines, max(0, p.Max-1)/2) }
+
+// idleLines is how many of those kept open are lines.
+func (p Pool) idleLines() int { return min(p.lines(), p.MinIdle/2) }
+
+// versionOf is what is known to be there where a read goes.
+func (c *Cluster) versionOf(v *view, pick *choice) (sluice.Version, bool) {
+	switch {
+	case pick.replica != nil:
+		return v.version(c.options.Source, pick.replica)
+	case v.timed:
+		return sluice.Version{Source: c.options.Source, Timeline: v.term.timeline, Timed: true,
+			Position: uint64(c.options.Now().Add(-skew).UnixMilli())}, true
+	}
+	if at := v.term.flush.Load(); at > 0 {
+		return sluice.Version{Source: c.options.Source, Timeline: v.term.timeline, Position: at - 1}, true
+	}
+	return sluice.Version{}, false
+}
