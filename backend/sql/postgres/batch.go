@@ -21,18 +21,17 @@ const (
 	patience = 2
 )
 
-// LineTime is how long a statement may run on a line.
+// LineTime is how long a statement may run on a line, as a rule.
 const LineTime = 100 * time.Millisecond
 
-// lineSQL makes a session a line's. A role may give statements less time.
-var lineSQL = fmt.Sprintf("SET default_transaction_read_only = on; SELECT pg_catalog.set_config('statement_timeout', '%d', false) "+
-	"FROM (SELECT pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) AS s (now) WHERE now = '0' OR now > '%[1]d ms'",
-	LineTime.Milliseconds())
-
-// AsLine makes the connection a line, for good: it reads only, and a statement may run for LineTime.
-func (c *Conn) AsLine(ctx context.Context) error {
+// AsLine makes the connection a line, for good: it reads only, and a statement may run for so long, unless the role gives
+// statements less.
+func (c *Conn) AsLine(ctx context.Context, limit time.Duration) error {
 	began := time.Now()
-	if err := c.ask(ctx, lineSQL, nil); err != nil {
+	sql := fmt.Sprintf("SET default_transaction_read_only = on; SELECT pg_catalog.set_config('statement_timeout', '%d', false) "+
+		"FROM (SELECT pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) AS s (now) WHERE now = '0' OR now > '%[1]d ms'",
+		limit.Milliseconds())
+	if err := c.ask(ctx, sql, nil); err != nil {
 		return err
 	}
 	c.readOnly, c.wantReadOnly = true, true

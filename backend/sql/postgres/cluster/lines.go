@@ -92,7 +92,7 @@ func dialLine(ctx context.Context, s Server, o postgres.Options, of *sessions) (
 	if err != nil {
 		return nil, err
 	}
-	if err := n.conn.AsLine(ctx); err != nil {
+	if err := n.conn.AsLine(ctx, postgres.LineTime); err != nil {
 		_ = n.Close() // it is of no use, and err says why
 		return nil, err
 	}
