@@ -251,7 +251,7 @@ func TestPace(t *testing.T) {
 		size  int
 		times int
 	}{
-		"once 50 ms": {50 * time.Millisecond, 10, 1}, "6 ms": {6 * time.Millisecond, 10, 14}, "40 KB": {time.Microsecond, 40 << 10, 13},
+		"50 ms": {50 * time.Millisecond, 10, 2}, "6 ms": {6 * time.Millisecond, 10, 14}, "40 KB": {time.Microsecond, 40 << 10, 13},
 	} {
 		s := &Stmt{}
 		fits(s, 0, true, false)
@@ -265,7 +265,7 @@ func TestPace(t *testing.T) {
 			s.pace.learn(tt.took, tt.size, false)
 			tt.times--
 		}
-		if fits(s, 0, false, false); tt.times < -5 || tt.times > 5 {
+		if fits(s, 0, false, false); tt.times < -3 || tt.times > 3 {
 			t.Errorf("%s: it took %d times more or less until it was off", name, -tt.times)
 		}
 	}

@@ -10,6 +10,9 @@ const (
 	// would hold up those behind it on a line.
 	slowAverage  = 5 * time.Millisecond
 	largeAverage = 32 << 10
+	// most is what an errand counts for at most: one that met a server, or a machine, that stood still for a moment says
+	// little of its statement.
+	most = 4 * slowAverage
 	// weight is that of what was before in an average, against one.
 	weight = 7
 	// leastRest and mostRest are for how long a statement that was slow or large stays off lines before it is tried there
@@ -62,6 +65,7 @@ func (p *pace) learn(took time.Duration, size int, trial bool) {
 }
 
 func (p *pace) average(took time.Duration, size int) {
+	took = min(took, most)
 	t, n := p.took.Load(), p.size.Load()
 	newT, newN := t+(int64(took)-t)/(weight+1), n+(int64(size)-n)/(weight+1)
 	if newT != t {

@@ -461,6 +461,22 @@ func (n *lines) close() {
 	n.pool.Close()
 }
 
+// stats are what there is to be said of lines, and nothing where there are none.
+func (n *lines) stats() LineStats {
+	if n == nil {
+		return LineStats{}
+	}
+	n.mu.Lock()
+	queued := n.depth
+	n.mu.Unlock()
+	c := &n.counts
+	st := LineStats{Queued: queued, Reads: c.errands.Load(), Batches: c.batches.Load(), Exhausted: c.exhausted.Load()}
+	for d := range st.Detours {
+		st.Detours[d] = c.detours[d].Load()
+	}
+	return st
+}
+
 // lines is how many of the connections are lines: never more than are left for others, of which there are two at least.
 func (p Pool) lines() int { return min(p.Lines, max(0, p.Max-1)/2) }
 

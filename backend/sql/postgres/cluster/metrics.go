@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"slices"
-	"sync/atomic"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/backend/sql/postgres"
@@ -104,21 +103,17 @@ func (c *Cluster) measureServer(s *server) {
 // measureLines makes the series of the lines to a server.
 func (c *Cluster) measureLines(s *server) {
 	labels := c.labels(sluice.Label{Name: "server", Value: s.Address})
-	n, m := s.lines, c.options.Metrics
-	m.Gauge("sluice_sql_line_queue", "Reads that wait for a line", func() float64 {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return float64(n.depth)
-	}, labels...)
-	total := func(name, help string, count *atomic.Int64, more ...sluice.Label) {
-		m.Total("sluice_sql_line_"+name, help, func() float64 { return float64(count.Load()) }, append(slices.Clip(labels), more...)...)
+	m := c.options.Metrics
+	m.Gauge("sluice_sql_line_queue", "Reads that wait for a line", func() float64 { return float64(s.lines.stats().Queued) }, labels...)
+	total := func(name, help string, f func(LineStats) int64, more ...sluice.Label) {
+		m.Total("sluice_sql_line_"+name, help, func() float64 { return float64(f(s.lines.stats())) }, append(slices.Clip(labels), more...)...)
 	}
-	total("reads_total", "Reads that were sent on lines", &n.counts.errands)
-	total("batches_total", "Batches that they were sent in", &n.counts.batches)
-	total("exhausted_total", "Reads that no line took in time", &n.counts.exhausted)
+	total("reads_total", "Reads that were sent on lines", func(st LineStats) int64 { return st.Reads })
+	total("batches_total", "Batches that they were sent in", func(st LineStats) int64 { return st.Batches })
+	total("exhausted_total", "Reads that no line took in time", func(st LineStats) int64 { return st.Exhausted })
 	for d := postgres.Straight + 1; d < postgres.Detours; d++ {
-		total("detours_total", "Reads that a line did not answer, and that ran on a connection of their own", &n.counts.detours[d],
-			sluice.Label{Name: "reason", Value: d.String()})
+		total("detours_total", "Reads that a line did not answer, and that ran on a connection of their own",
+			func(st LineStats) int64 { return st.Detours[d] }, sluice.Label{Name: "reason", Value: d.String()})
 	}
 }
 
