@@ -1,0 +1,156 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/sql/postgres"
+	"github.com/sluiceapi/sluice/backend/sql/postgres/cluster"
+	"github.com/sluiceapi/sluice/sluicetest/servers"
+)
+
+// lined is a node on PostgreSQL whose reads go over lines.
+func lined(t *testing.T, schema string, lines int) *node {
+	t.Helper()
+	return stores[1].setup(t, schema, func(w *Where) { w.Pool.Max, w.Pool.Lines = 8, lines })
+}
+
+func (n *node) lines() cluster.LineStats {
+	return n.backend().shards[0].database.(*pg).cluster.Status()[0].Lines
+}
+
+// TestLines answers what lines do not carry, and each statement in time, whatever others do.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	n := lined(t, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 3000)", 1)
+	for _, tt := range []struct {
+		use          *Use
+		body, answer string
+		detour       postgres.Detour
+	}{
+		{n.ask("SELECT id FROM t WHERE id = $body.n", "one"), `{"n": 7}`, `{"id":7}`, postgres.Straight},
+		{n.ask("SELECT id FROM t WHERE id < $body.n ORDER BY id", "many"), `{"n": 3}`, `[{"id":1},{"id":2}]`, postgres.Straight},
+		{n.ask("SELECT count(*) FROM t WHERE id < $body.n", "count"), `{"n": 300}`, `{"count":299}`, postgres.Straight},
+		{n.ask("SELECT id FROM t WHERE id < $body.n", "none"), `{"n": 300}`, ``, postgres.Straight},
+		{n.ask("SELECT $body.n::int AS n FROM pg_sleep(0.3)", "one"), `{"n": 3}`, `{"n":3}`, postgres.Slow},
+		{n.ask("SELECT length(repeat('x', $body.n)) AS n, repeat('x', $body.n) AS x", "one"), `{"n": 100000}`,
+			`{"n":100000,"x":"` + strings.Repeat("x", 100000) + `"}`, postgres.Large},
+		{n.ask("SELECT 1 AS a FROM t WHERE id <= $body.n", "many"), `{"n": 3000}`, `[` + strings.Repeat(`{"a":1},`, 2999) + `{"a":1}]`, postgres.Large},
+	} {
+		h := n.must("GET /x", tt.use)
+		before := n.lines()
+		n.wants(h, tt.body, tt.answer)
+		after := n.lines()
+		// A machine that stands still for a moment makes what is quick slow.
+		if after.Reads != before.Reads+1 || tt.detour != postgres.Straight && after.Detours[tt.detour] != before.Detours[tt.detour]+1 {
+			t.Errorf("%s: after %+v the lines have %+v; want %v", &tt.use.Query.SQL, before, after, tt.detour)
+		}
+		if n.wants(h, tt.body, tt.answer); tt.detour != postgres.Straight && n.lines().Reads != after.Reads {
+			t.Errorf("%s: it was %v, and went over a line once more", &tt.use.Query.SQL, tt.detour)
+		}
+	}
+	h := n.must("POST /x", &Use{Query: query(t, "SELECT id FROM t WHERE id = $body.n"), Returns: "one"})
+	before := n.lines().Reads
+	n.fails(h, `{"n": "seven"}`, sluice.Unprocessable, msgUnfit)
+	n.fails(h, `{"n": 7000}`, sluice.NotFound, "")
+	long := n.must("POST /x", n.ask("SELECT length($body.n::text) AS n", "one"))
+	n.wants(long, `{"n": "`+strings.Repeat("é", postgres.MaxErrand)+`"}`, fmt.Sprintf(`{"n":%d}`, postgres.MaxErrand))
+	if got := n.lines().Reads; got != before+1 {
+		t.Errorf("%d reads went over a line; want that of no row only", got-before)
+	}
+	write := n.must("POST /x", &Use{Query: query(t, "DELETE FROM t WHERE id = $body.n")})
+	tx := n.must("GET /x", &Use{TX: []Step{{Query: query(t, "SELECT count(*) AS n FROM t"), As: "c"}}})
+	before = n.lines().Reads
+	n.wants(write, `{"n": 9}`, `{"count":1}`)
+	n.wants(tx, ``, `{"n":2999}`)
+	if got := n.lines().Reads; got != before {
+		t.Error("a write or a transaction went over a line")
+	}
+}
+
+// TestLinesComeBack tries a statement again that was slow.
+func TestLinesComeBack(t *testing.T) {
+	t.Parallel()
+	n := lined(t, "", 1)
+	h := n.must("GET /x", n.ask("SELECT $body.n::int AS n FROM pg_sleep($body.s)", "one"))
+	n.wants(h, `{"n": 1, "s": 0.3}`, `{"n":1}`)
+	st := n.lines()
+	if st.Detours[postgres.Slow] != 1 {
+		t.Fatalf("%+v; want one that was slow", st)
+	}
+	eventually(t, "it goes over lines again", func() bool {
+		n.wants(h, `{"n": 2, "s": 0}`, `{"n":2}`)
+		return n.lines().Reads > st.Reads+5
+	})
+}
+
+// TestLinesLocked holds that what waits for a lock does not hold up what does not.
+func TestLinesLocked(t *testing.T) {
+	t.Parallel()
+	n := lined(t, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", 1)
+	locked, free := n.must("GET /x", n.ask("SELECT id FROM t", "one")), n.must("GET /x", n.ask("SELECT $body.n::int AS n", "one"))
+	n.wants(locked, "", `{"id":1}`)
+	n.wants(free, `{"n": 1}`, `{"n":1}`)
+	shard := n.backend().shards[0]
+	other, err := shard.database.(*pg).cluster.Write(time.Time{})
+	if err == nil {
+		err = other.Conn.Ask(context.Background(), "BEGIN; LOCK TABLE t", nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 { // more than may run into the limit in one batch
+		all.Go(func() { n.wants(locked, "", `{"id":1}`) })
+	}
+	for i := range 200 {
+		n.wants(free, fmt.Sprintf(`{"n": %d}`, i), fmt.Sprintf(`{"n":%d}`, i))
+	}
+	eventually(t, "the reads wait for the lock on connections of their own", func() bool {
+		rows, err := shard.query(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+		return err == nil && rows[0][0] == "4"
+	})
+	left := exchange("")
+	left.Deadline = time.Now().Add(50 * time.Millisecond)
+	if _, err := run(locked, left); sluice.ErrorOf(err).Code != sluice.GatewayTimeout {
+		t.Errorf("a read whose time ended while it waited for the lock: %v", err)
+	}
+	err = other.Conn.Ask(context.Background(), "COMMIT", nil)
+	other.Release(err)
+	all.Wait()
+}
+
+// TestLinesKilled holds that no read fails when the sessions of lines are ended, for they are sent once more.
+func TestLinesKilled(t *testing.T) {
+	t.Parallel()
+	p := servers.StartPostgres(t, servers.Options{})
+	n, err := stores[1].start(t, at(p.URL("postgres")), func(w *Where) { w.Pool.Max, w.Pool.Lines = 8, 2 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := n.must("GET /x", n.ask("SELECT $body.n::int AS n FROM pg_sleep(0.001)", "one"))
+	var all sync.WaitGroup
+	var stop atomic.Bool
+	var answered atomic.Int64
+	for i := range 16 {
+		all.Go(func() {
+			for !stop.Load() {
+				n.wants(h, fmt.Sprintf(`{"n": %d}`, i), fmt.Sprintf(`{"n":%d}`, i))
+				answered.Add(1)
+			}
+		})
+	}
+	for range 3 {
+		before := answered.Load()
+		eventually(t, "reads are answered", func() bool { return answered.Load() > before+200 })
+		p.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice' AND query LIKE '%pg_sleep(0.001)%'")
+	}
+	stop.Store(true)
+	all.Wait()
+}
