@@ -40,13 +40,14 @@ func (s *setup) share(stmt *postgres.Stmt, n int, want Want) (read, error) {
 }
 
 func (s *setup) shareUntil(stmt *postgres.Stmt, n int, want Want, deadline time.Time, by postgres.Contexter) (got read, err error) {
+	s.t.Helper()
 	e := s.NewErrand()
 	x := sluice.NewExchange(nil)
 	x.SetInput(0, sluice.IntValue(int64(n)))
-	fits, err := e.Bind(stmt, &postgres.Input{Refs: numbered, X: x}, time.Now())
-	if err != nil || !fits {
-		return got, fmt.Errorf("it fits: %v, %w", fits, err)
-	}
+	until(s.t, "the statement is on lines", func() bool { // on a machine that is busy it may be thought slow for a while
+		fits, err := e.Bind(stmt, &postgres.Input{Refs: numbered, X: x}, time.Now())
+		return fits || err != nil
+	})
 	kept, err := s.Run(e, deadline, want, by)
 	if !kept {
 		return got, err
@@ -239,7 +240,7 @@ func TestLinesKilled(t *testing.T) {
 	t.Parallel()
 	p := servers.StartPostgres(t, servers.Options{})
 	s := open(t, withLines(2), p.URL("postgres"))
-	stmt := s.statement("SELECT $1::int AS n FROM pg_sleep(0.001)")
+	stmt := s.statement("SELECT $1::int AS n /* killed */")
 	var all sync.WaitGroup
 	var stop atomic.Bool
 	var broken, answered atomic.Int64
@@ -264,7 +265,7 @@ func TestLinesKilled(t *testing.T) {
 		until(t, "reads are answered", func() bool { return answered.Load() > before+100 })
 		had := broken.Load()
 		until(t, "a line breaks", func() bool {
-			p.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice' AND query LIKE '%pg_sleep(0.001)%' AND state = 'active'")
+			p.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice' AND query LIKE 'SELECT%killed%'")
 			return broken.Load() > had
 		})
 	}
