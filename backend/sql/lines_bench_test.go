@@ -73,4 +73,11 @@ func benchmarkReads(b *testing.B, lines, callers int, busy time.Duration) {
 	b.StopTimer()
 	b.ReportMetric(float64(cpuTime()-began)/float64(b.N)-float64(busy), "cpu-ns/op")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "op/s")
+	st := n.lines()
+	off := int64(0)
+	for _, d := range st.Detours {
+		off += d
+	}
+	b.ReportMetric(float64(st.Reads)/float64(max(1, st.Batches)), "reads/batch")
+	b.ReportMetric(float64(off), "detours")
 }

@@ -154,3 +154,22 @@ func TestLinesKilled(t *testing.T) {
 	stop.Store(true)
 	all.Wait()
 }
+
+// TestLinesBusy holds that statements that are not quick do not queue for few lines while there are other connections.
+func TestLinesBusy(t *testing.T) {
+	t.Parallel()
+	n := lined(t, "", 1)
+	h := n.must("GET /x", n.ask("SELECT $body.n::int AS n FROM pg_sleep(0.003)", "one"))
+	var all sync.WaitGroup
+	var stop atomic.Bool
+	for i := range 7 {
+		all.Go(func() {
+			for !stop.Load() {
+				n.wants(h, fmt.Sprintf(`{"n": %d}`, i), fmt.Sprintf(`{"n":%d}`, i))
+			}
+		})
+	}
+	eventually(t, "some go elsewhere, while the line is at work", func() bool { return n.lines().Detours[postgres.Busy] > 20 })
+	stop.Store(true)
+	all.Wait()
+}

@@ -42,7 +42,7 @@ func (c *Conn) AsLine(ctx context.Context, limit time.Duration) error {
 // batch is what is under way on a line.
 type batch struct {
 	flight []flight
-	// trip is how long the server's answer to almost nothing takes: what a statement takes beyond it is its own.
+	// trip is the shortest time in which an answer came, of all batches.
 	trip time.Duration
 	// told is how many of the flight have been learnt from. The system brought something last at since; what came with
 	// that has taken gap.
@@ -52,6 +52,13 @@ type batch struct {
 	fills uint64
 	slow  int
 }
+
+const (
+	// firstAnswer stands for the gap before the first answer of a batch, from which the way there and back is taken: what
+	// remains are the statements' own. It may take twice as long as at best, and jitter.
+	firstAnswer time.Duration = -1
+	jitter                    = 100 * time.Microsecond
+)
 
 // flight is what is remembered of an errand that was sent, for it is its caller's again once it is answered.
 type flight struct {
@@ -165,7 +172,7 @@ func (c *Conn) sendBatch(errands []*Errand) error {
 		return err
 	}
 	b := &c.batch
-	b.told, b.slow, b.fills, b.since, b.gap = 0, 0, c.source.fills, c.limit.begun, -b.trip
+	b.told, b.slow, b.fills, b.since, b.gap = 0, 0, c.source.fills, c.limit.begun, firstAnswer
 	return c.flush()
 }
 
@@ -367,10 +374,11 @@ func (c *Conn) arrived() {
 	c.learn(len(b.flight) - c.wire.syncs)
 	b.fills = c.source.fills
 	now := time.Since(c.limit.opened)
-	b.gap += now - b.since
-	if b.told == 0 && b.gap < 0 {
-		b.trip += b.gap // it was quicker than ever before
-		b.gap = 0
+	if gap := now - b.since; b.gap == firstAnswer {
+		b.trip = min(b.trip, gap)
+		b.gap = max(0, gap-2*b.trip-jitter)
+	} else {
+		b.gap += gap
 	}
 	b.since = now
 }

@@ -36,6 +36,8 @@ const (
 	Stale
 	// Behind: statements before it on the line took too long.
 	Behind
+	// Busy: no line was free, and its statement is not one of the quick ones.
+	Busy
 
 	// Detours is how many there are.
 	Detours = iota
@@ -86,6 +88,12 @@ const errandSpace = 128
 
 // Detour tells whether it must be run on a connection of its own instead.
 func (e *Errand) Detour() Detour { return e.detour }
+
+// Quick tells whether the statement is one that waits for a line.
+func (e *Errand) Quick() bool { return time.Duration(e.stmt.pace.took.Load()) <= quickAverage }
+
+// Turn gives it a detour, before it was sent.
+func (e *Errand) Turn(d Detour) { e.detour = d }
 
 // keep notes a row. It is false if there are too many.
 func (e *Errand) keep(body []byte) bool {
@@ -182,5 +190,5 @@ func (e *Errand) Ended(server string, why error) error {
 
 // String is the detour as metrics have it.
 func (d Detour) String() string {
-	return [Detours]string{"straight", "slow", "large", "apart", "stale", "behind"}[d]
+	return [Detours]string{"straight", "slow", "large", "apart", "stale", "behind", "busy"}[d]
 }

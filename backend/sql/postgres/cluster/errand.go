@@ -61,7 +61,7 @@ func (e *Errand) Reason() Reason { return e.reason }
 func (c *Cluster) Lines() bool { return c.options.Pool.lines() > 0 }
 
 // Run has an errand that is bound run on a line of the server that fits, as Read chooses it. When it returns nil the server
-// has answered: what it says of the statement is in the errand. An error is either a *sluice.Error, Unavailable, for there
+// has answered, and what it says of the statement is in the errand, or the errand has a detour. An error is either a *sluice.Error, Unavailable, for there
 // was no server or no line in time, or a *postgres.Error, for the deadline has come, or the context of who has ended, which
 // is asked for it only after a while; who may be nil. If kept is false then the errand is not the caller's any more.
 func (c *Cluster) Run(e *Errand, deadline time.Time, want Want, who postgres.Contexter) (kept bool, err error) {
@@ -77,6 +77,9 @@ func (c *Cluster) Run(e *Errand, deadline time.Time, want Want, who postgres.Con
 			s.inFlight.Add(-1)
 			if !kept || err != nil && err != errAgain {
 				return kept, err
+			}
+			if err == nil && e.Detour() == postgres.Busy {
+				return true, nil
 			}
 			if err == nil {
 				c.counts.reads[pick.reason].Add(1)

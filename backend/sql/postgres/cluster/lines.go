@@ -109,6 +109,12 @@ func (n *lines) run(e *Errand, now, deadline time.Time, who postgres.Contexter) 
 		n.mu.Unlock()
 		return true, refusal(pool.ErrClosed)
 	}
+	if n.free == 0 && !e.Quick() {
+		n.mu.Unlock()
+		e.Turn(postgres.Busy)
+		n.counts.detours[postgres.Busy].Add(1)
+		return true, nil
+	}
 	e.state.Store(queued)
 	n.push(e)
 	wake, watch := n.rouse(), !n.watched

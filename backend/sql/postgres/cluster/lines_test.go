@@ -44,11 +44,14 @@ func (s *setup) shareUntil(stmt *postgres.Stmt, n int, want Want, deadline time.
 	e := s.NewErrand()
 	x := sluice.NewExchange(nil)
 	x.SetInput(0, sluice.IntValue(int64(n)))
-	until(s.t, "the statement is on lines", func() bool { // on a machine that is busy it may be thought slow for a while
-		fits, err := e.Bind(stmt, &postgres.Input{Refs: numbered, X: x}, time.Now())
-		return fits || err != nil
+	kept := true
+	until(s.t, "the statement is on a line", func() bool { // on a machine that is busy it may be thought slow for a while
+		fits, bindErr := e.Bind(stmt, &postgres.Input{Refs: numbered, X: x}, time.Now())
+		if err = bindErr; err == nil && fits {
+			kept, err = s.Run(e, deadline, want, by)
+		}
+		return err != nil || fits && e.Detour() != postgres.Busy
 	})
-	kept, err := s.Run(e, deadline, want, by)
 	if !kept {
 		return got, err
 	}
