@@ -173,3 +173,45 @@ func TestLinesBusy(t *testing.T) {
 	stop.Store(true)
 	all.Wait()
 }
+
+// TestLinesExhausted bounds the wait for a line, and for a connection where there is none: then the client is told to come
+// back.
+func TestLinesExhausted(t *testing.T) {
+	t.Parallel()
+	p := servers.StartPostgres(t, servers.Options{})
+	const wait = 100 * time.Millisecond
+	n, err := stores[1].start(t, at(p.URL("postgres")), func(w *Where) { w.Pool.Max, w.Pool.Lines, w.Pool.AcquireTimeout = 3, 1, wait })
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := n.must("GET /x", n.ask("SELECT $body.n::int AS n", "one"))
+	eventually(t, "the line is open", func() bool {
+		n.wants(h, `{"n": 1}`, `{"n":1}`)
+		return n.lines().Reads > 0
+	})
+	servers := n.backend().shards[0].database.(*pg).cluster
+	var held []*cluster.Lease
+	for range 2 { // all that are no lines
+		l, err := servers.Write(time.Now().Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, l)
+	}
+	p.Freeze()
+	var all sync.WaitGroup
+	sent := n.lines().Reads
+	all.Go(func() { n.wants(h, `{"n": 2}`, `{"n":2}`) })
+	eventually(t, "a read is on the line", func() bool { return n.lines().Reads > sent })
+	start := time.Now()
+	e := n.fails(h, `{"n": 3}`, sluice.Unavailable, "all connections to the database are in use")
+	if took := time.Since(start); e.RetryAfter == 0 || took < wait {
+		t.Errorf("refused after %v, with Retry-After %v", took, e.RetryAfter)
+	}
+	p.Thaw()
+	all.Wait()
+	for _, l := range held {
+		l.Release(nil)
+	}
+	n.wants(h, `{"n": 4}`, `{"n":4}`)
+}

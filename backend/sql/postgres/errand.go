@@ -36,7 +36,7 @@ const (
 	Stale
 	// Behind: statements before it on the line took too long.
 	Behind
-	// Busy: no line was free, and its statement is not one of the quick ones.
+	// Busy: no line was free, and its statement is not one of the quick ones, or it has been queued for long.
 	Busy
 
 	// Detours is how many there are.

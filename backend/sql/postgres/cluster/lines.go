@@ -44,8 +44,8 @@ type lines struct {
 
 // lineCounts are what metrics read.
 type lineCounts struct {
-	errands, batches, exhausted atomic.Int64
-	detours                     [postgres.Detours]atomic.Int64
+	errands, batches atomic.Int64
+	detours          [postgres.Detours]atomic.Int64
 }
 
 // owner is who sends and reads on one line at a time.
@@ -111,8 +111,7 @@ func (n *lines) run(e *Errand, now, deadline time.Time, who postgres.Contexter) 
 	}
 	if n.free == 0 && !e.Quick() {
 		n.mu.Unlock()
-		e.Turn(postgres.Busy)
-		n.counts.detours[postgres.Busy].Add(1)
+		n.turn(e, postgres.Busy)
 		return true, nil
 	}
 	e.state.Store(queued)
@@ -193,64 +192,64 @@ func (n *lines) remove(e *Errand) {
 	e.state.Store(unsent)
 }
 
-// patience is how long a caller waits for an answer without looking at its deadline, its context, and how long it has been
-// queued: to do so costs more than most statements.
+// patience is how long a caller waits for an answer without looking at its deadline and its context, for to do so costs
+// more than most statements; and how long it stays queued before it wants a connection of its own.
 func (n *lines) patience() time.Duration {
-	return min(maxPatience, n.cluster.options.Pool.AcquireTimeout)
+	return min(maxPatience, max(time.Millisecond, n.cluster.options.Pool.AcquireTimeout/2))
 }
 
 const maxPatience = 100 * time.Millisecond
 
 // linger waits for an answer that takes its time.
 func (n *lines) linger(e *Errand, deadline time.Time, who postgres.Contexter) (kept bool, err error) {
-	var gone <-chan struct{}
 	var ctx context.Context
+	var gone <-chan struct{}
 	if who != nil {
 		ctx = who.Context()
 		gone = ctx.Done()
 	}
+	server, turn := e.server.Address, n.opened.Add(time.Duration(e.since.Load())+n.patience())
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	server := e.server.Address
 	for {
-		limit, waits := deadline, false
-		switch e.state.Load() {
-		case answered:
+		limit, turns := deadline, false
+		switch state := e.state.Load(); {
+		case state == answered:
 			return true, nil
-		case queued:
-			if end := n.opened.Add(time.Duration(e.since.Load()) + n.cluster.options.Pool.AcquireTimeout); limit.IsZero() || end.Before(limit) {
-				limit, waits = end, true
-			}
+		case state == queued && (limit.IsZero() || turn.Before(limit)):
+			limit, turns = turn, true
 		}
-		rest := time.Hour
-		if !limit.IsZero() {
-			rest = limit.Sub(n.cluster.options.Now())
+		if limit.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(limit.Sub(n.cluster.options.Now()))
 		}
-		timer.Reset(rest)
 		select {
 		case <-e.signal:
 			continue
 		case <-gone:
-			err = e.Ended(server, context.Cause(ctx))
+			turns, err = false, e.Ended(server, context.Cause(ctx))
 		case <-timer.C:
-			if limit.IsZero() {
-				continue
-			}
-			if err = e.Ended(server, context.DeadlineExceeded); waits {
-				err = errExhausted
-			}
+			err = e.Ended(server, context.DeadlineExceeded)
 		}
-		if kept, out := n.leave(e, waits && err == errExhausted); out {
-			if err == errExhausted {
-				n.counts.exhausted.Add(1)
-			}
+		switch kept, out := n.leave(e, turns); {
+		case out && turns:
+			n.turn(e, postgres.Busy)
+			return true, nil
+		case out:
 			return kept, err
 		}
 	}
 }
 
+// turn has a caller run its errand, which is not queued, elsewhere.
+func (n *lines) turn(e *Errand, d postgres.Detour) {
+	e.Turn(d)
+	n.counts.detours[d].Add(1)
+}
+
 // leave takes a caller's errand off the queue, or leaves it behind: then kept is false. With onlyQueued it stays if it has
-// been sent meanwhile. It is not out if it has been answered meanwhile.
+// been sent meanwhile. It is not out if it stays, or has been answered meanwhile.
 func (n *lines) leave(e *Errand, onlyQueued bool) (kept, out bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -476,7 +475,7 @@ func (n *lines) stats() LineStats {
 	queued := n.depth
 	n.mu.Unlock()
 	c := &n.counts
-	st := LineStats{Queued: queued, Reads: c.errands.Load(), Batches: c.batches.Load(), Exhausted: c.exhausted.Load()}
+	st := LineStats{Queued: queued, Reads: c.errands.Load(), Batches: c.batches.Load()}
 	for d := range st.Detours {
 		st.Detours[d] = c.detours[d].Load()
 	}

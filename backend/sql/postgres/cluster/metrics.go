@@ -110,7 +110,6 @@ func (c *Cluster) measureLines(s *server) {
 	}
 	total("reads_total", "Reads that were sent on lines", func(st LineStats) int64 { return st.Reads })
 	total("batches_total", "Batches that they were sent in", func(st LineStats) int64 { return st.Batches })
-	total("exhausted_total", "Reads that no line took in time", func(st LineStats) int64 { return st.Exhausted })
 	for d := postgres.Straight + 1; d < postgres.Detours; d++ {
 		total("detours_total", "Reads that a line did not answer, and that ran on a connection of their own",
 			func(st LineStats) int64 { return st.Detours[d] }, sluice.Label{Name: "reason", Value: d.String()})

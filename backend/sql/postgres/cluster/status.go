@@ -78,10 +78,9 @@ type Status struct {
 type LineStats struct {
 	Queued int // reads that wait for a line now
 
-	Reads     int64 // sent on lines
-	Batches   int64 // they were sent in
-	Exhausted int64 // that no line took in time
-	Detours   [postgres.Detours]int64
+	Reads   int64                   // sent on lines
+	Batches int64                   // they were sent in
+	Detours [postgres.Detours]int64 // that lines did not answer
 }
 
 // Status is what is known of each server, in the order of the options.
