@@ -87,13 +87,14 @@ type ShardBy struct {
 
 // Pool bounds the connections of one node to one PostgreSQL server.
 type Pool struct {
-	// The most connections, for reads and writes together. At most half of them are lent to long answers, so that slow
-	// clients do not keep short ones waiting.
+	// The most connections, for reads and writes together, lines among them. At most half of them are lent to long answers,
+	// so that slow clients do not keep short ones waiting.
 	Max int `yaml:"max" min:"1" max:"10000"`
-	// How many of the connections are lines, which reads share: what many clients ask at the same time goes to the server
-	// together, each statement still a transaction of its own. That serves more reads with fewer connections. Statements
-	// that turn out to be slow, or to give many rows, and all transactions and writes have connections of their own. With
-	// 0 everything has. There are never more lines than leave twice as many, and one, for max.
+	// How many of the connections are lines, which reads share: what many clients ask at the same moment goes to the server
+	// together, each statement still a transaction of its own. So a few connections serve more reads than many did, with less
+	// work on both sides. Statements that turn out to be slow or to give many rows have a connection of their own, as
+	// transactions, writes and long answers have. More lines are of use where one node reads more than a few processors of
+	// the server can answer; 0 turns them off. At least one more than half of max are no lines: with a max of 2 there are none.
 	Lines int `yaml:"lines" min:"0" max:"64"`
 	// How many are kept open when there is little to do.
 	MinIdle int `yaml:"min_idle" min:"0"`
@@ -151,7 +152,7 @@ func (w *Where) checkPool() error {
 		return sluice.At("pool.min_idle", fmt.Errorf("it is more than max, which is %d", w.Pool.Max))
 	}
 	if most := (w.Pool.Max - 1) / 2; w.Pool.Lines > max(most, defaults.Pool.Lines) { // who leaves it out may want few connections
-		return sluice.At("pool.lines", fmt.Errorf("at least half of the connections are for what can not be shared; want at most %d where max is %d", most, w.Pool.Max))
+		return sluice.At("pool.lines", fmt.Errorf("more than half of the connections must be left for what can not be shared; want at most %d where max is %d", most, w.Pool.Max))
 	}
 	return nil
 }

@@ -10,9 +10,9 @@ const (
 	// would hold up those behind it on a line.
 	slowAverage  = 5 * time.Millisecond
 	largeAverage = 32 << 10
-	// quickAverage is what a statement may take to wait for a line that is at work. What takes longer gains nothing by that:
-	// the few lines would be all that there is for it, and those behind it would wait.
-	quickAverage = 250 * time.Microsecond
+	// quickAverage is what a statement may take to wait for a line that is at work. To what takes longer the way there and
+	// back matters little, and a few lines would be all that there is for it.
+	quickAverage = time.Millisecond
 	// most is what an errand counts for at most: one that met a server, or a machine, that stood still for a moment says
 	// little of its statement.
 	most = 4 * slowAverage

@@ -78,7 +78,7 @@ func (c *Cluster) Run(e *Errand, deadline time.Time, want Want, who postgres.Con
 			if !kept || err != nil && err != errAgain {
 				return kept, err
 			}
-			if err == nil && e.Detour() == postgres.Busy {
+			if err == nil && e.Detour() == postgres.Busy { // it counts where it runs
 				return true, nil
 			}
 			if err == nil {

@@ -198,7 +198,7 @@ func (n *lines) patience() time.Duration {
 	return min(maxPatience, max(time.Millisecond, n.cluster.options.Pool.AcquireTimeout/2))
 }
 
-const maxPatience = 100 * time.Millisecond
+const maxPatience = 50 * time.Millisecond
 
 // linger waits for an answer that takes its time.
 func (n *lines) linger(e *Errand, deadline time.Time, who postgres.Contexter) (kept bool, err error) {
