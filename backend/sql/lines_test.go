@@ -38,6 +38,9 @@ func TestLines(t *testing.T) {
 		{n.ask("SELECT id FROM t WHERE id < $body.n ORDER BY id", "many"), `{"n": 3}`, `[{"id":1},{"id":2}]`, postgres.Straight},
 		{n.ask("SELECT count(*) FROM t WHERE id < $body.n", "count"), `{"n": 300}`, `{"count":299}`, postgres.Straight},
 		{n.ask("SELECT id FROM t WHERE id < $body.n", "none"), `{"n": 300}`, ``, postgres.Straight},
+		// 60 KB and more as JSON: it is streamed, from memory.
+		{n.ask("SELECT 1 AS number, repeat('x', 100) AS t FROM t WHERE id <= $body.n", "many"), `{"n": 500}`,
+			`[` + strings.Repeat(`{"number":1,"t":"`+strings.Repeat("x", 100)+`"},`, 499) + `{"number":1,"t":"` + strings.Repeat("x", 100) + `"}]`, postgres.Straight},
 		{n.ask("SELECT $body.n::int AS n FROM pg_sleep(0.3)", "one"), `{"n": 3}`, `{"n":3}`, postgres.Slow},
 		{n.ask("SELECT length(repeat('x', $body.n)) AS n, repeat('x', $body.n) AS x", "one"), `{"n": 100000}`,
 			`{"n":100000,"x":"` + strings.Repeat("x", 100000) + `"}`, postgres.Large},

@@ -28,7 +28,7 @@ func (c *Conn) tryBatch(t testing.TB, err *error, asked ...any) []string {
 	for i := 0; i < len(asked); i += 2 {
 		e := &Errand{}
 		in := values(t, asked[i+1].(string))
-		fits, err := e.Bind(asked[i].(*Stmt), &in, time.Now())
+		fits, err := e.Bind(asked[i].(*Stmt), &in)
 		must(t, err)
 		if !fits {
 			t.Fatalf("%s does not fit", asked[i].(*Stmt).SQL)
@@ -88,10 +88,10 @@ func TestBatch(t *testing.T) {
 	if !c.Usable() || c.Setting("in_hot_standby") != "off" {
 		t.Error("the line is not as it was")
 	}
-	if fits, _ := nap.onLine(time.Now()); fits {
+	if fits, _ := nap.onLine(time.Now); fits {
 		t.Error("a statement that ran into the limit is still on lines")
 	}
-	if fits, _ := many.onLine(time.Now()); fits {
+	if fits, _ := many.onLine(time.Now); fits {
 		t.Error("a statement with a thousand rows is still on lines")
 	}
 	// Longer than what an errand brings home, than what is read at once, and than what is sent at once.
@@ -132,7 +132,7 @@ func TestBatchFull(t *testing.T) {
 		c.wantBatch(t, strings.Join(want, " "), asked...)
 	}
 	in := values(t, `"`+strings.Repeat("x", MaxErrand)+`"`)
-	if fits, err := new(Errand).Bind(s, &in, time.Now()); fits || err != nil {
+	if fits, err := new(Errand).Bind(s, &in); fits || err != nil {
 		t.Errorf("a long value fits: %v, %v", fits, err)
 	}
 }
@@ -157,7 +157,7 @@ func TestBatchReadsOnly(t *testing.T) {
 	s.Writes = false
 	in := values(t)
 	e := &Errand{}
-	if _, err := e.Bind(s, &in, time.Now()); err != nil {
+	if _, err := e.Bind(s, &in); err != nil {
 		t.Fatal(err)
 	}
 	must(t, c.Batch([]*Errand{e}, func(int) {}))
@@ -242,7 +242,7 @@ func TestPace(t *testing.T) {
 	now := time.Now()
 	fits := func(s *Stmt, at time.Duration, want, wantTrial bool) {
 		t.Helper()
-		if got, trial := s.onLine(now.Add(at)); got != want || trial != wantTrial {
+		if got, trial := s.onLine(func() time.Time { return now.Add(at) }); got != want || trial != wantTrial {
 			t.Errorf("after %v it fits: %v, as a trial: %v; want %v, %v", at, got, trial, want, wantTrial)
 		}
 	}
@@ -259,7 +259,7 @@ func TestPace(t *testing.T) {
 			s.pace.learn(time.Millisecond, 1000, false)
 		}
 		for range 100 {
-			if on, _ := s.onLine(now); !on {
+			if on, _ := s.onLine(func() time.Time { return now }); !on {
 				break
 			}
 			s.pace.learn(tt.took, tt.size, false)

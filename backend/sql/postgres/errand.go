@@ -56,8 +56,8 @@ const (
 
 // Bind makes the errand one of s, with the values of its parameters. It is false where the statement does not go over a
 // line now, or the values are too long for one. Errors are those of values that are unfit.
-func (e *Errand) Bind(s *Stmt, in *Input, now time.Time) (fits bool, err error) {
-	fits, trial := s.onLine(now)
+func (e *Errand) Bind(s *Stmt, in *Input) (fits bool, err error) {
+	fits, trial := s.onLine(time.Now)
 	if !fits {
 		return false, nil
 	}

@@ -39,7 +39,7 @@ type pace struct {
 
 // onLine tells whether the statement goes over a line now: it only reads, and is neither slow nor large as far as is known.
 // Of one that was, one errand in a while is let through to find out: trial.
-func (s *Stmt) onLine(now time.Time) (fits, trial bool) {
+func (s *Stmt) onLine(now func() time.Time) (fits, trial bool) {
 	if s.Writes {
 		return false, false
 	}
@@ -47,7 +47,7 @@ func (s *Stmt) onLine(now time.Time) (fits, trial bool) {
 	if !p.off.Load() {
 		return true, false
 	}
-	at, until := now.UnixNano(), p.until.Load()
+	at, until := now().UnixNano(), p.until.Load()
 	trial = at >= until && p.until.CompareAndSwap(until, at+p.rest.Load())
 	return trial, trial
 }
