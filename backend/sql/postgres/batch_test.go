@@ -274,19 +274,28 @@ func TestPace(t *testing.T) {
 	s.pace.away(now)
 	s.pace.away(now.Add(time.Millisecond)) // another that was under way
 	s.pace.learn(0, 0, false)              // and one more, which was quick
-	fits(s, 900*time.Millisecond, false, false)
-	fits(s, 1000*time.Millisecond, true, true)
-	fits(s, 1001*time.Millisecond, false, false) // one at a time
-	s.pace.away(now.Add(1100 * time.Millisecond))
-	fits(s, 3000*time.Millisecond, false, false)
-	fits(s, 3100*time.Millisecond, true, true)
+	fits(s, 240*time.Millisecond, false, false)
+	fits(s, 250*time.Millisecond, true, true)
+	fits(s, 251*time.Millisecond, false, false) // one at a time
+	s.pace.away(now.Add(300 * time.Millisecond))
+	fits(s, 790*time.Millisecond, false, false)
+	fits(s, 800*time.Millisecond, true, true)
 	s.pace.learn(time.Millisecond, 100, true)
-	fits(s, 3200*time.Millisecond, true, false)
-	for at := 4 * time.Second; at < 10*time.Minute; at += 65 * time.Second { // again and again
+	fits(s, 900*time.Millisecond, true, false)
+	s.pace.away(time.Now().Add(time.Second)) // soon after it came back
+	if rest := time.Duration(s.pace.rest.Load()); rest != time.Second {
+		t.Errorf("it is off for %v; want twice what it was", rest)
+	}
+	for at := 4 * time.Second; at < 10*time.Minute; at += 65 * time.Second { // and never well
 		s.pace.away(now.Add(at))
 	}
 	if rest := time.Duration(s.pace.rest.Load()); rest != mostRest {
 		t.Errorf("it is off for %v; want no more than %v", rest, mostRest)
+	}
+	s.pace.learn(time.Millisecond, 100, true)
+	s.pace.away(time.Now().Add(wellFor*mostRest + time.Minute))
+	if rest := time.Duration(s.pace.rest.Load()); rest != leastRest {
+		t.Errorf("after it did well for long it is off for %v; want %v", rest, leastRest)
 	}
 	s = &Stmt{Writes: true}
 	fits(s, 0, false, false)

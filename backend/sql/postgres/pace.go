@@ -19,9 +19,11 @@ const (
 	// weight is that of what was before in an average, against one.
 	weight = 7
 	// leastRest and mostRest are for how long a statement that was slow or large stays off lines before it is tried there
-	// again: twice as long each time.
-	leastRest = time.Second
+	// again: twice as long each time, and short at first, for it may have waited for a lock, or the server for a processor.
+	leastRest = 250 * time.Millisecond
 	mostRest  = 64 * time.Second
+	// wellFor is how many times as long as it was off a statement must do well on lines until that is forgotten.
+	wellFor = 8
 )
 
 // pace is what is known of a statement: how long it takes, and how large its results are. It decides whether the
@@ -90,8 +92,8 @@ func (p *pace) away(now time.Time) {
 		return
 	}
 	rest := min(max(2*p.rest.Load(), int64(leastRest)), int64(mostRest))
-	if !off && at-p.back.Load() > int64(mostRest) {
-		rest = int64(leastRest) // it did well for long
+	if !off && at-p.back.Load() > wellFor*p.rest.Load() {
+		rest = int64(leastRest)
 	}
 	p.rest.Store(rest)
 	p.until.Store(at + rest)
