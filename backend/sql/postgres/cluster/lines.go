@@ -31,6 +31,7 @@ type lines struct {
 	busy     chan struct{} // tells the watch that there is something to watch; closed at the end
 	stop     chan struct{} // closed at the end
 	counts   lineCounts
+	waited   sluice.Histogram
 
 	mu          sync.Mutex // guards what follows, and the owners' batches
 	first, last *Errand    // the queue
@@ -66,6 +67,9 @@ const keepFor = time.Second
 
 func (c *Cluster) newLines(s *server, o pool.Options[*session]) (*lines, error) {
 	n := &lines{cluster: c, server: s, opened: c.options.Now(), busy: make(chan struct{}, 1), stop: make(chan struct{})}
+	n.waited = c.options.Metrics.Histogram("sluice_sql_line_wait_seconds", "Time in the queue for a line, of the read that waited longest of each batch",
+		c.labels(sluice.Label{Name: "server", Value: s.Address})...)
+	o.Waited = nil
 	o.Max = c.options.Pool.lines()
 	o.MinIdle = c.options.Pool.idleLines()
 	o.Dial = func(ctx context.Context) (*session, error) {
@@ -300,22 +304,26 @@ func (w *owner) rest() bool {
 	return !closed
 }
 
-// turn borrows a connection and runs on it what is queued.
+// turn borrows a connection and runs on it what is queued. Where there is none to be had others may have one: the server
+// may take no more of them.
 func (w *owner) turn() {
 	n := w.lines
 	l, err := n.cluster.lendFrom(n.server, n.pool, time.Time{}, true)
-	if l == nil {
-		if !errors.Is(err, pool.ErrExhausted) || errors.Is(err, pool.ErrClosed) { // else callers give up by themselves
-			n.refuse(err)
-		}
+	switch {
+	case l != nil:
+	case err == nil: // the server was given up
+		n.clear(func(e *Errand) { e.refused = errAgain })
+		return
+	case errors.Is(err, pool.ErrExhausted): // callers see to themselves
+		return
+	default:
+		n.clear(func(e *Errand) { e.Turn(postgres.Busy) })
 		return
 	}
-	for end := n.cluster.options.Now().Add(keepFor); w.take(l.generation); {
+	now := n.cluster.options.Now()
+	for end := now.Add(keepFor); now.Before(end) && w.take(l.generation, now); now = n.cluster.options.Now() {
 		if err = l.Conn.Batch(w.bare, w.tell); err != nil {
 			w.fail(err)
-			break
-		}
-		if n.cluster.options.Now().After(end) {
 			break
 		}
 	}
@@ -324,7 +332,7 @@ func (w *owner) turn() {
 
 // take takes what is queued, for a connection of that generation. It is false if there is nothing, or the connection is of
 // no more use.
-func (w *owner) take(generation uint64) bool {
+func (w *owner) take(generation uint64, now time.Time) bool {
 	n := w.lines
 	w.bare, w.done = w.bare[:0], w.done[:0]
 	n.mu.Lock()
@@ -351,6 +359,7 @@ func (w *owner) take(generation uint64) bool {
 	if len(w.batch) == 0 {
 		return false
 	}
+	n.waited.Observe(now.Sub(n.opened) - time.Duration(w.batch[0].since.Load()))
 	n.counts.batches.Add(1)
 	n.counts.errands.Add(int64(len(w.batch)))
 	return true
@@ -372,15 +381,12 @@ func (w *owner) fail(err error) {
 	}
 }
 
-// refuse gives back all that is queued: with nil they choose a server again.
-func (n *lines) refuse(err error) {
-	if err == nil {
-		err = errAgain
-	}
+// clear gives back all that is queued, after f has said why.
+func (n *lines) clear(f func(*Errand)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for e := n.pop(); e != nil; e = n.pop() {
-		e.refused = err
+		f(e)
 		n.answer(e)
 	}
 }
@@ -457,7 +463,7 @@ func (n *lines) close() {
 	}
 	n.closed = true
 	n.mu.Unlock()
-	n.refuse(refusal(pool.ErrClosed))
+	n.clear(func(e *Errand) { e.refused = refusal(pool.ErrClosed) })
 	close(n.stop)
 	close(n.wake)
 	late := time.AfterFunc(closeTime, func() { n.sessions.cut(true, true) })

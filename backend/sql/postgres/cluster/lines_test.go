@@ -321,7 +321,7 @@ func TestLinesClose(t *testing.T) {
 	}
 }
 
-// TestLinesDown tells at once why there is no line, and has them again when the server is back.
+// TestLinesDown tells at once that there is no line, and has them again when the server is back.
 func TestLinesDown(t *testing.T) {
 	t.Parallel()
 	p := servers.StartPostgres(t, servers.Options{})
@@ -332,16 +332,42 @@ func TestLinesDown(t *testing.T) {
 	stmt := s.statement("SELECT $1::int AS n")
 	p.Kill()
 	until(t, "reads are refused", func() bool {
-		_, err := s.share(stmt, 1, Want{})
+		_, err := s.shareOnce(stmt, 1, Want{}, time.Time{}, nil)
 		e, ok := errors.AsType[*sluice.Error](err)
-		if err == nil || !ok && !Retryable(err) {
+		if err == nil || !ok && err != errTurned && !Retryable(err) {
 			t.Fatalf("got %v", err)
 		}
 		return ok && e.Code == sluice.Unavailable
 	})
 	p.Restart()
 	until(t, "reads are answered", func() bool {
-		got, err := s.share(stmt, 2, Want{})
+		got, err := s.shareOnce(stmt, 2, Want{}, time.Time{}, nil)
+		return err == nil && got.value == `{"n":2}`
+	})
+}
+
+// TestLinesRefused sends reads elsewhere at once where the server takes no more connections for lines.
+func TestLinesRefused(t *testing.T) {
+	t.Parallel()
+	p := servers.StartPostgres(t, servers.Options{})
+	s := open(t, withLines(2), p.Database("shop"))
+	stmt := s.statement("SELECT $1::int AS n")
+	p.Exec("ALTER DATABASE shop ALLOW_CONNECTIONS false")
+	before := s.status(p).Pool.Dials
+	for range 5 {
+		if _, err := s.shareOnce(stmt, 1, Want{}, time.Time{}, nil); err != errTurned {
+			t.Errorf("got %v; want it sent elsewhere", err)
+		}
+	}
+	if got := s.read("SELECT 1", Want{}); got.value != "1" {
+		t.Errorf("got %+v elsewhere", got)
+	}
+	if st := s.status(p); st.Pool.Dials == before || st.Lines.Reads != 0 || st.State != Leading {
+		t.Errorf("%+v; want that lines were tried", st)
+	}
+	p.Exec("ALTER DATABASE shop ALLOW_CONNECTIONS true")
+	until(t, "there are lines", func() bool {
+		got, err := s.shareOnce(stmt, 2, Want{}, time.Time{}, nil)
 		return err == nil && got.value == `{"n":2}`
 	})
 }
