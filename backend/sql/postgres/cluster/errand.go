@@ -23,6 +23,7 @@ type Errand struct {
 	// What follows is looked at by who keeps callers from waiting too long, whoever has the errand.
 	state  atomic.Uint32
 	since  atomic.Int64  // when it came to its line, in ns since the lines were made
+	due    atomic.Int64  // when its caller must look at its context, as since
 	signal chan struct{} // tells the caller to look at state; there may be one too many
 	next   *Errand       // in the queue
 }
@@ -78,7 +79,7 @@ func (c *Cluster) Run(e *Errand, deadline time.Time, want Want, who postgres.Con
 			if !kept || err != nil && err != errAgain {
 				return kept, err
 			}
-			if err == nil && e.Detour() == postgres.Busy { // it counts where it runs
+			if err == nil && e.Detour() != postgres.Straight { // it counts where it runs
 				return true, nil
 			}
 			if err == nil {

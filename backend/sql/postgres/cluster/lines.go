@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +26,8 @@ type lines struct {
 	opened   time.Time
 	owners   []*owner
 	running  sync.WaitGroup
-	wake     chan struct{} // has room for all owners; closed at the end
-	busy     chan struct{} // tells the watch that there is something to watch; closed at the end
+	wake     chan struct{} // has room for all owners; sent to with mu held, and closed at the end
+	busy     chan struct{} // tells the watch that there is something to watch; has room for that
 	stop     chan struct{} // closed at the end
 	counts   lineCounts
 	waited   sluice.Histogram
@@ -49,21 +48,8 @@ type lineCounts struct {
 	detours          [postgres.Detours]atomic.Int64
 }
 
-// owner is who sends and reads on one line at a time.
-type owner struct {
-	lines *lines
-	batch []*Errand // what was sent last; the lines' mu guards it
-	bare  []*postgres.Errand
-	done  []bool // which of them have been answered
-	tell  func(int)
-}
-
 // errAgain has an errand choose a server again, for that one was given up.
 var errAgain = errors.New("the server was given up")
-
-// keepFor is how long an owner keeps a connection while there is always something to do: then others look whether the
-// connection is too old.
-const keepFor = time.Second
 
 func (c *Cluster) newLines(s *server, o pool.Options[*session]) (*lines, error) {
 	n := &lines{cluster: c, server: s, opened: c.options.Now(), busy: make(chan struct{}, 1), stop: make(chan struct{})}
@@ -107,7 +93,7 @@ func dialLine(ctx context.Context, s Server, o postgres.Options, of *sessions) (
 // server was given up.
 func (n *lines) run(e *Errand, now, deadline time.Time, who postgres.Contexter) (kept bool, err error) {
 	e.generation, e.refused = n.server.generation.Load(), nil
-	e.since.Store(int64(now.Sub(n.opened)))
+	lingers := n.expect(e, now, deadline)
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
@@ -120,16 +106,13 @@ func (n *lines) run(e *Errand, now, deadline time.Time, who postgres.Contexter) 
 	}
 	e.state.Store(queued)
 	n.push(e)
-	wake, watch := n.rouse(), !n.watched
-	n.watched = true
-	n.mu.Unlock()
-	if wake {
-		n.wake <- struct{}{}
-	}
-	if watch {
+	n.rouse()
+	if !n.watched {
+		n.watched, n.quiet = true, 0
 		n.busy <- struct{}{}
 	}
-	if deadline.IsZero() || deadline.Sub(now) > n.patience() {
+	n.mu.Unlock()
+	if !lingers {
 		<-e.signal
 	}
 	if e.state.Load() != answered {
@@ -140,14 +123,14 @@ func (n *lines) run(e *Errand, now, deadline time.Time, who postgres.Contexter) 
 	return true, e.refused
 }
 
-// rouse tells whether an owner must be woken now, and counts on that. mu is held.
-func (n *lines) rouse() bool {
+// rouse wakes an owner, if something is queued that none will look at soon. mu is held.
+func (n *lines) rouse() {
 	if n.free == 0 || n.waking || n.first == nil {
-		return false
+		return
 	}
 	n.free--
 	n.waking = true
-	return true
+	n.wake <- struct{}{}
 }
 
 // push puts an errand at the end of the queue. mu is held.
@@ -196,72 +179,10 @@ func (n *lines) remove(e *Errand) {
 	e.state.Store(unsent)
 }
 
-// patience is how long a caller waits for an answer without looking at its deadline and its context, for to do so costs
-// more than most statements; and how long it stays queued before it wants a connection of its own.
-func (n *lines) patience() time.Duration {
-	return min(maxPatience, max(time.Millisecond, n.cluster.options.Pool.AcquireTimeout/2))
-}
-
-const maxPatience = 50 * time.Millisecond
-
-// linger waits for an answer that takes its time.
-func (n *lines) linger(e *Errand, deadline time.Time, who postgres.Contexter) (kept bool, err error) {
-	var ctx context.Context
-	var gone <-chan struct{}
-	if who != nil {
-		ctx = who.Context()
-		gone = ctx.Done()
-	}
-	server, turn := e.server.Address, n.opened.Add(time.Duration(e.since.Load())+n.patience())
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		limit, turns := deadline, false
-		switch state := e.state.Load(); {
-		case state == answered:
-			return true, nil
-		case state == queued && (limit.IsZero() || turn.Before(limit)):
-			limit, turns = turn, true
-		}
-		if limit.IsZero() {
-			timer.Stop()
-		} else {
-			timer.Reset(limit.Sub(n.cluster.options.Now()))
-		}
-		select {
-		case <-e.signal:
-			continue
-		case <-gone:
-			turns, err = false, e.Ended(server, context.Cause(ctx))
-		case <-timer.C:
-			err = e.Ended(server, context.DeadlineExceeded)
-		}
-		switch kept, out := n.leave(e, turns); {
-		case out && turns:
-			n.turn(e, postgres.Busy)
-			return true, nil
-		case out:
-			return kept, err
-		}
-	}
-}
-
 // turn has a caller run its errand, which is not queued, elsewhere.
 func (n *lines) turn(e *Errand, d postgres.Detour) {
 	e.Turn(d)
 	n.counts.detours[d].Add(1)
-}
-
-// leave takes a caller's errand off the queue, or leaves it behind: then kept is false. With onlyQueued it stays if it has
-// been sent meanwhile. It is not out if it stays, or has been answered meanwhile.
-func (n *lines) leave(e *Errand, onlyQueued bool) (kept, out bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if e.state.Load() == queued {
-		n.remove(e)
-		return true, true
-	}
-	return false, !onlyQueued && e.state.CompareAndSwap(sent, left)
 }
 
 // answer gives an errand that was taken off the queue back to its caller, or to whoever needs one next.
@@ -279,108 +200,6 @@ func (n *lines) answer(e *Errand) {
 	}
 }
 
-// work is what an owner does until the lines are closed.
-func (w *owner) work() {
-	for w.rest() {
-		w.turn()
-	}
-}
-
-// rest waits until there is something to do. It is false at the end.
-func (w *owner) rest() bool {
-	n := w.lines
-	n.mu.Lock()
-	w.batch = w.batch[:0]
-	if n.first == nil && !n.closed {
-		n.free++
-		n.mu.Unlock()
-		<-n.wake
-		runtime.Gosched() // whoever is about to queue something comes first
-		n.mu.Lock()
-		n.waking = false
-	}
-	closed := n.closed
-	n.mu.Unlock()
-	return !closed
-}
-
-// turn borrows a connection and runs on it what is queued. Where there is none to be had others may have one: the server
-// may take no more of them.
-func (w *owner) turn() {
-	n := w.lines
-	l, err := n.cluster.lendFrom(n.server, n.pool, time.Time{}, true)
-	switch {
-	case l != nil:
-	case err == nil: // the server was given up
-		n.clear(func(e *Errand) { e.refused = errAgain })
-		return
-	case errors.Is(err, pool.ErrExhausted): // callers see to themselves
-		return
-	default:
-		n.clear(func(e *Errand) { e.Turn(postgres.Busy) })
-		return
-	}
-	now := n.cluster.options.Now()
-	for end := now.Add(keepFor); now.Before(end) && w.take(l.generation, now); now = n.cluster.options.Now() {
-		if err = l.Conn.Batch(w.bare, w.tell); err != nil {
-			w.fail(err)
-			break
-		}
-	}
-	l.Release(err)
-}
-
-// take takes what is queued, for a connection of that generation. It is false if there is nothing, or the connection is of
-// no more use.
-func (w *owner) take(generation uint64, now time.Time) bool {
-	n := w.lines
-	w.bare, w.done = w.bare[:0], w.done[:0]
-	n.mu.Lock()
-	w.batch = w.batch[:0]
-	if n.server.generation.Load() == generation {
-		for size := 0; len(w.batch) < postgres.MaxBatch && n.first != nil && (size == 0 || size+n.first.Size() <= postgres.MaxBatchBytes); {
-			e := n.pop()
-			if e.generation != generation {
-				e.refused = errAgain
-				n.answer(e)
-				continue
-			}
-			size += e.Size()
-			w.batch = append(w.batch, e)
-			w.bare = append(w.bare, &e.Errand)
-			w.done = append(w.done, false)
-		}
-	}
-	wake := n.rouse()
-	n.mu.Unlock()
-	if wake {
-		n.wake <- struct{}{}
-	}
-	if len(w.batch) == 0 {
-		return false
-	}
-	n.waited.Observe(now.Sub(n.opened) - time.Duration(w.batch[0].since.Load()))
-	n.counts.batches.Add(1)
-	n.counts.errands.Add(int64(len(w.batch)))
-	return true
-}
-
-// answered gives one of the batch back.
-func (w *owner) answered(i int) {
-	w.done[i] = true
-	w.lines.answer(w.batch[i])
-}
-
-// fail gives back what was not answered, for the connection has broken.
-func (w *owner) fail(err error) {
-	for i, e := range w.batch {
-		if !w.done[i] {
-			e.Fail(err)
-			w.lines.answer(e)
-		}
-	}
-}
-
 // clear gives back all that is queued, after f has said why.
 func (n *lines) clear(f func(*Errand)) {
 	n.mu.Lock()
@@ -391,70 +210,7 @@ func (n *lines) clear(f func(*Errand)) {
 	}
 }
 
-// watch tells callers that have waited for long to see to themselves.
-func (n *lines) watch() {
-	tick := time.NewTimer(time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-n.stop:
-			return
-		case <-n.busy:
-		}
-		for watching := true; watching; {
-			tick.Reset(n.patience() / 4)
-			select {
-			case <-n.stop:
-				return
-			case <-tick.C:
-			}
-			watching = n.stir()
-		}
-	}
-}
-
-// quietEnough is how often the watch finds nothing before it ends.
-const quietEnough = 40
-
-// stir wakes callers that have waited for long. It is false once there is nobody to watch.
-func (n *lines) stir() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	before := int64(n.cluster.options.Now().Add(-n.patience()).Sub(n.opened))
-	some := n.first != nil
-	for e := n.first; e != nil && e.since.Load() <= before; e = e.next {
-		e.nudge()
-	}
-	for _, w := range n.owners {
-		for _, e := range w.batch {
-			// It may be another's by now, whom it does no harm to look.
-			if e.state.Load() == sent {
-				some = true
-				if e.since.Load() <= before {
-					e.nudge()
-				}
-			}
-		}
-	}
-	if n.quiet++; some {
-		n.quiet = 0
-	}
-	n.watched = n.quiet < quietEnough
-	return n.watched
-}
-
-// nudge has the caller look.
-func (e *Errand) nudge() {
-	select {
-	case e.signal <- struct{}{}:
-	default:
-	}
-}
-
-// closeTime is how long the end of a batch is waited for.
-const closeTime = 5 * time.Second
-
-// close refuses what is queued, waits for what was sent, for closeTime at most, and ends all connections.
+// close refuses what is queued, waits for what was sent, for as long as the pool does, and ends all connections.
 func (n *lines) close() {
 	n.mu.Lock()
 	if n.closed {
@@ -466,10 +222,9 @@ func (n *lines) close() {
 	n.clear(func(e *Errand) { e.refused = refusal(pool.ErrClosed) })
 	close(n.stop)
 	close(n.wake)
-	late := time.AfterFunc(closeTime, func() { n.sessions.cut(true, true) })
-	n.running.Wait()
-	late.Stop()
 	n.pool.Close()
+	n.sessions.cut(true, true)
+	n.running.Wait()
 }
 
 // stats are what there is to be said of lines, and nothing where there are none.
