@@ -16,6 +16,10 @@ func TestResetForgetsEverything(t *testing.T) {
 		t.Fatal("not every field was set before")
 	}
 	x.Reset(nil)
+	if x.page != 0 || len(x.pages) > maxKeptPages {
+		t.Errorf("%d pages are kept, and %d given out", len(x.pages), x.page)
+	}
+	x.pages = nil // memory that is given out again
 	wantEmpty(t, "x", reflect.ValueOf(x).Elem())
 }
 
