@@ -115,6 +115,11 @@ prove-upstreams: ## Of three hosts one killed, one slow, one failing: no idempot
 	go run ./prove upstreams
 	go run ./prove upstreams -without-retry -span 10s
 
+.PHONY: prove-http
+prove-http: ## HTTP to the letter: the battery, bytes that pass, hostile answers, h1spec, h2spec, slowhttptest, WebSockets
+	@test/needs.sh slowhttptest:slowhttptest:'what needs slowhttptest'
+	go run ./prove http -nethttp
+
 .PHONY: prove-jobs
 prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied; without the fence, that shows
 	go run ./prove jobs

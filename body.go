@@ -116,7 +116,7 @@ func (b *Body) Close(why error) {
 
 func (b *Body) reset() {
 	b.SetBytes(nil)
-	if cap(b.buffer) > maxKeptBuffer {
+	if b.buffer = b.buffer[:0]; cap(b.buffer) > maxKeptBuffer {
 		b.buffer = nil
 	}
 }

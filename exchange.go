@@ -48,6 +48,7 @@ type Exchange struct {
 	// Tried are the hosts that it was sent to already.
 	Tried Tried
 
+	now    time.Time
 	wire   Wire
 	base   context.Context // of an exchange without a wire
 	ctx    derived
@@ -187,27 +188,46 @@ func NewExchange(w Wire) *Exchange {
 
 // Reset makes an ended exchange ready for the next request and keeps its memory.
 func (x *Exchange) Reset(w Wire) {
-	req, resp := &x.Request, &x.Response
-	req.Header.Reset()
-	req.Trailer.Reset()
-	req.Body.reset()
-	resp.Header.Reset()
-	resp.Trailer.Reset()
-	resp.Body.reset()
-	clear(req.Params)
-	*req = Request{Header: req.Header, Trailer: req.Trailer, Body: req.Body, Params: req.Params[:0]}
-	*resp = Response{Header: resp.Header, Trailer: resp.Trailer, Body: resp.Body}
+	x.Request.reset()
+	x.Response.reset()
+	x.Seen.reset()
+	x.Tried.reset()
+	x.Endpoint, x.Route, x.Caller, x.Span = nil, "", Caller{}, nil
+	x.Start, x.Deadline, x.now = time.Time{}, time.Time{}, time.Time{}
+	x.wire, x.base, x.ctx = w, nil, derived{}
 	clear(x.ends)
 	clear(x.inputs)
 	clear(x.result)
-	x.Seen.reset()
-	x.Tried.reset()
-	clear(x.pages[min(maxKeptPages, len(x.pages)):])
-	*x = Exchange{Request: *req, Response: *resp, Seen: x.Seen, Tried: x.Tried, wire: w, ends: x.ends[:0],
-		inputs: x.inputs[:0], result: x.result[:0], arena: x.arena[:0], pages: x.pages[:min(maxKeptPages, len(x.pages))]}
-	if cap(x.arena) > maxKeptBuffer {
+	x.ends, x.inputs, x.result = x.ends[:0], x.inputs[:0], x.result[:0]
+	x.id, x.newID = nil, nil
+	if len(x.pages) > maxKeptPages {
+		clear(x.pages[maxKeptPages:])
+		x.pages = x.pages[:maxKeptPages]
+	}
+	x.page = 0
+	if x.arena = x.arena[:0]; cap(x.arena) > maxKeptBuffer {
 		x.arena = nil
 	}
+	x.prepare()
+}
+
+func (r *Request) reset() {
+	r.Method, r.Scheme, r.Proto = "", "", ""
+	r.Host, r.Path, r.Query = nil, nil, nil
+	r.Header.Reset()
+	clear(r.Params)
+	r.Params = r.Params[:0]
+	r.Body.reset()
+	r.Trailer.Reset()
+	r.Remote, r.Client, r.TrustedPeer = netip.AddrPort{}, netip.Addr{}, false
+	r.Peer, r.PeerChain = nil, nil
+}
+
+func (r *Response) reset() {
+	r.Status, r.Upgrade, r.Leave = 0, nil, nil
+	r.Header.Reset()
+	r.Body.reset()
+	r.Trailer.Reset()
 }
 
 // Clear takes back the whole response made so far, so that another can be made in its place: status, upgrade, trailer,
@@ -247,6 +267,7 @@ func (x *Exchange) Again(m *Mark, why error) {
 	r.Header.restore(m.response)
 	x.Request.Header.restore(m.request)
 	x.Deadline = m.deadline
+	x.Waited()
 	clear(x.result)
 }
 
@@ -269,6 +290,7 @@ func (x *Exchange) End(o Outcome) {
 		x.ends[i].End(x, o)
 	}
 	x.ctx.end()
+	x.spend()
 }
 
 // Within has an exchange that came over no connection end with ctx.
@@ -293,40 +315,6 @@ func (x *Exchange) Context() context.Context {
 		base = x.base
 	}
 	return x.ctx.context(base, x.Deadline)
-}
-
-// derived is the context of an exchange for its present deadline, and what must be called when the exchange ends.
-type derived struct {
-	ctx      context.Context
-	deadline time.Time
-	cancels  []context.CancelFunc
-}
-
-func (d *derived) context(base context.Context, deadline time.Time) context.Context {
-	if d.ctx != nil && d.deadline.Equal(deadline) {
-		return d.ctx
-	}
-	ctx := base
-	if deadline.IsZero() {
-		if base.Done() == nil {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithCancel(base)
-			d.cancels = append(d.cancels, cancel)
-		}
-	} else {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(base, deadline)
-		d.cancels = append(d.cancels, cancel)
-	}
-	d.ctx, d.deadline = ctx, deadline
-	return ctx
-}
-
-func (d *derived) end() {
-	for _, cancel := range d.cancels {
-		cancel()
-	}
-	*d = derived{}
 }
 
 // Input is the checked value of the endpoint's i-th input; Absent before it was checked.

@@ -13,8 +13,8 @@ import (
 func (x *Exchange) Fork(ctx context.Context) *Exchange {
 	f := NewExchange(nil)
 	f.Endpoint, f.Route, f.Request, f.Caller, f.Start, f.Deadline = x.Endpoint, x.Route, x.Request, x.Caller, x.Start, x.Deadline
-	f.Request.Header = Header{fields: slices.Clip(x.Request.Header.fields)}
-	f.Request.Trailer = Header{fields: slices.Clip(x.Request.Trailer.fields)}
+	f.Request.Header = x.Request.Header.fork()
+	f.Request.Trailer = x.Request.Trailer.fork()
 	f.Request.Body = Body{Bytes: x.Request.Body.Bytes}
 	f.Seen = Seen{floor: slices.Clone(x.Seen.floor)}
 	f.inputs, f.result = slices.Clip(x.inputs), slices.Clip(x.result)
@@ -22,6 +22,9 @@ func (x *Exchange) Fork(ctx context.Context) *Exchange {
 	f.base, f.ctx = ctx, derived{ctx: ctx, deadline: x.Deadline}
 	return f
 }
+
+// fork is a header with the same fields, to which others can be added.
+func (h *Header) fork() Header { return Header{fields: slices.Clip(h.fields), names: h.names} }
 
 // Join takes over from a fork that serves no more what its part of the answer was read at, and what it has made that the
 // caller must see from now on.

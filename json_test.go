@@ -127,6 +127,24 @@ func TestAppendJSONString(t *testing.T) {
 	}
 }
 
+// Every byte is seen wherever it stands, whatever stands beside it.
+func TestAppendJSONStringEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, fill := range []byte{' ', 'a', '~', '!', '#', '[', ']'} {
+		for c := range 256 {
+			for at := range 20 {
+				text := bytes.Repeat([]byte{fill}, 20)
+				text[at] = byte(c)
+				want := strings.ToValidUTF8(string(text), "\uFFFD")
+				var got string
+				if err := json.Unmarshal(sluice.AppendJSONString(nil, text), &got); err != nil || got != want {
+					t.Fatalf("%q becomes %q, %v", text, got, err)
+				}
+			}
+		}
+	}
+}
+
 func TestValuesAsJSON(t *testing.T) {
 	t.Parallel()
 	for _, f := range []float64{0, 1, -1.5, 1e20, 1e21, -1e21, 1e-6, 1e-7, 1.5e-9, 5e-324, 1.7976931348623157e308, 123456789.125} {

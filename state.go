@@ -32,6 +32,14 @@ type Counters interface {
 	Count(ctx context.Context, key []byte, limit Window, n int64) (Taken, error)
 }
 
+// CountersAt are Counters within the process, which can be told what time it is: who knows it spares a look at the clock.
+type CountersAt interface {
+	// TakeAt is Counters.Take at that time.
+	TakeAt(now time.Time, key []byte, limit Bucket, n int64) Taken
+	// CountAt is Counters.Count at that time.
+	CountAt(now time.Time, key []byte, limit Window, n int64) Taken
+}
+
 // Bucket is a token bucket: it holds up to Size, and Rate flows in.
 type Bucket struct {
 	Rate Rate

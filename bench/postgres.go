@@ -29,7 +29,8 @@ const pgxName = "pgxpool"
 // postgres measures rows that are read from PostgreSQL and written to it.
 func postgres(ctx context.Context, args []string) error {
 	flags, s := newFlags("postgres")
-	conns := flags.Int("pool", 16, "connections that each server keeps to PostgreSQL; 16 is Sluice's default")
+	conns := flags.Int("pool", 8, "connections that each server has to PostgreSQL; of Sluice's one looks after the server")
+	lines := flags.Int("lines", 2, "how many of Sluice's connections are lines, which reads share; 2 is its default")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -43,15 +44,15 @@ func postgres(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		return b.measurePostgres(ctx, database, *conns)
+		return b.measurePostgres(ctx, database, *conns, *lines)
 	})
 }
 
 // measurePostgres measures all servers at all that they do. Before, they must
 // give the same answers.
-func (b *bench) measurePostgres(ctx context.Context, database string, conns int) error {
+func (b *bench) measurePostgres(ctx context.Context, database string, conns, lines int) error {
 	rivals, err := b.choose(ctx, []rival{
-		sluice{answers: storedAnswers(database, conns)},
+		sluice{answers: storedAnswers(database, conns-1, lines)},
 		pgxByHand{database: database, conns: conns},
 	})
 	if err != nil {

@@ -50,13 +50,13 @@ func storeProducts(ctx context.Context, database string) error {
 	return nil
 }
 
-// storedAnswers has Sluice serve and write the products.
-func storedAnswers(database string, conns int) string {
+// storedAnswers has Sluice serve and write the products, with so many connections that requests use.
+func storedAnswers(database string, conns, lines int) string {
 	return fmt.Sprintf(`backends:
   shop:
     sql:
       url: %q
-      pool: {max: %d}
+      pool: {max: %d, lines: %d}
 endpoints:
   get_product:
     route: GET /api/products/{id}
@@ -88,7 +88,7 @@ endpoints:
     sql:
       query: UPDATE products SET stock = $body.stock WHERE id = $id
       returns: none
-`, database, conns)
+`, database, conns, lines)
 }
 
 // postmasterOf is the process that all others of a PostgreSQL descend from.

@@ -25,7 +25,7 @@ type Options struct {
 	Log   *slog.Logger
 	// Metrics makes the series of policies and backends; nil makes series that nobody sees.
 	Metrics sluice.Metrics
-	// Now is the clock; nil is time.Now.
+	// Now is the clock; nil is sluice.NewClock.
 	Now func() time.Time
 	// Observe wraps the whole node; nil wraps nothing.
 	Observe func(endpoints []*sluice.Endpoint, next sluice.Handler) sluice.Handler
@@ -66,7 +66,7 @@ func (o Options) withDefaults() Options {
 		o.Metrics = sluice.NoMetrics{}
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = sluice.NewClock()
 	}
 	if o.Observe == nil {
 		o.Observe = func(_ []*sluice.Endpoint, next sluice.Handler) sluice.Handler { return next }
@@ -84,7 +84,7 @@ func (o Options) withDefaults() Options {
 // Make returns doc.Err(): either a node or an error. Backends whose blocks are the same in previous, which may be
 // nil, are carried over with their pools.
 func Make(doc *config.Document, o Options, previous *Node) (*Node, error) {
-	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), previous: previous, nameless: map[*sluice.Endpoint]bool{}}
+	m := &maker{doc: doc, file: &doc.File, opts: o.withDefaults(), clocked: o.Now != nil, previous: previous, nameless: map[*sluice.Endpoint]bool{}}
 	m.keys = sluice.NewKeyring(m.file.State.Keys)
 	if previous != nil && m.keys.Random() && previous.keys.Random() {
 		m.keys = previous.keys // what was signed before a reload is good after it
@@ -113,6 +113,7 @@ type maker struct {
 	doc      *config.Document
 	file     *config.File
 	opts     Options
+	clocked  bool // by a clock that is not that of engines
 	previous *Node
 	keys     *sluice.Keyring
 
@@ -217,7 +218,7 @@ func (m *maker) open() *Node {
 	known := &seen{next: fold(around, routes), keys: m.keys, now: m.opts.Now}
 	all := slices.Concat(node.endpoints, node.own)
 	inner := m.opts.Observe(all, known)
-	node.handler = &front{trusted: m.file.TrustedProxies, next: inner}
+	node.handler = &front{trusted: m.file.TrustedProxies, next: inner, clocked: m.clocked}
 	nothing := sluice.HandlerFunc(func(*sluice.Exchange) error { return nil })
 	node.refused = &front{trusted: m.file.TrustedProxies, next: m.opts.Observe(all, nothing)}
 	if guards := m.openPolicies(node, m.admin, nil); m.opts.Admin != nil {

@@ -310,7 +310,7 @@ func (m *maker) handle(node *Node, ep *sluice.Endpoint, b *backendPlan, path str
 		return nil
 	}
 	node.envs = append(node.envs, env)
-	return h
+	return lending(h)
 }
 
 // foldEndpoint folds the chain from the inside out. Each input is checked just before the first policy that uses

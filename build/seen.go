@@ -82,6 +82,9 @@ func (h *seen) tell(x *sluice.Exchange) {
 
 // cookie is the value of the first cookie of that name, or nil.
 func cookie(h *sluice.Header, name string) []byte {
+	if !h.Has("Cookie") {
+		return nil
+	}
 	for _, f := range h.Fields() {
 		if !sluice.SameToken(f.Name, "Cookie") {
 			continue

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/config"
 	"github.com/sluiceapi/sluice/observe"
@@ -91,7 +92,7 @@ func (r *runner) make(doc *config.Document, before *build.Node) (*build.Node, er
 		fresh, err := r.newObserver(doc)
 		if err != nil {
 			// Only a bad endpoint of traces makes it fail, which is a mistake that is found below.
-			fresh, err = observe.New(observe.Options{Log: r.log, Metrics: r.metrics, Now: time.Now})
+			fresh, err = observe.New(observe.Options{Log: r.log, Metrics: r.metrics, Now: sluice.NewClock()})
 		}
 		if err != nil {
 			return nil, err
@@ -122,7 +123,7 @@ func (r *runner) make(doc *config.Document, before *build.Node) (*build.Node, er
 }
 
 func (r *runner) newObserver(doc *config.Document) (*observe.Observer, error) {
-	o := observe.Options{Log: r.log, Metrics: r.metrics, Format: r.tool.format(doc), Now: time.Now, Traces: traceOptions(doc)}
+	o := observe.Options{Log: r.log, Metrics: r.metrics, Format: r.tool.format(doc), Now: sluice.NewClock(), Traces: traceOptions(doc)}
 	if doc.File.Observe.AccessLog {
 		o.AccessLog = r.tool.err
 	}

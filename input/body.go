@@ -20,6 +20,9 @@ type body struct {
 // check reads the body into memory and says what of it does not fit. An error is one that is not the content's.
 func (b *body) check(x *sluice.Exchange) ([]sluice.InputError, error) {
 	h := &x.Request.Header
+	if x.Request.Body.Stream != nil {
+		defer x.Waited()
+	}
 	raw, err := x.Request.Body.Load(b.max)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -17,6 +18,14 @@ type accessLog struct {
 	text bool
 	// lines are the buffers that lines are made in, as *[]byte.
 	lines sync.Pool
+	// second is the one that was last written.
+	second atomic.Pointer[second]
+}
+
+// second is how one second is written: up to the dot, and its zone.
+type second struct {
+	unix       int64
+	date, zone string
 }
 
 func newAccessLog(o *Options) *accessLog {
@@ -43,7 +52,7 @@ func (a *accessLog) log(e *ended) {
 	if a.text {
 		*line = appendTextLine((*line)[:0], e)
 	} else {
-		*line = appendJSONLine((*line)[:0], e)
+		*line = appendJSONLine(a.appendTime((*line)[:0], e.at), e)
 	}
 	a.out.write(*line)
 	a.lines.Put(line)
@@ -64,10 +73,24 @@ func cut(text []byte) []byte {
 	return text[:end]
 }
 
+// appendTime appends the beginning of a line, with the time to the millisecond.
+func (a *accessLog) appendTime(dst []byte, t time.Time) []byte {
+	s := a.second.Load()
+	if unix := t.Unix(); s == nil || s.unix != unix {
+		s = &second{unix: unix, date: `{"time":"` + t.Format("2006-01-02T15:04:05."), zone: t.Format("Z07:00")}
+		a.second.Store(s)
+	}
+	return append(appendThousandths(append(dst, s.date...), t.Nanosecond()/int(time.Millisecond)), s.zone...)
+}
+
+// appendThousandths appends a number below 1000 with three digits.
+func appendThousandths(dst []byte, n int) []byte {
+	return append(dst, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+}
+
+// appendJSONLine appends the rest of a line.
 func appendJSONLine(dst []byte, e *ended) []byte {
 	x, o := e.x, &e.outcome
-	dst = append(dst, `{"time":"`...)
-	dst = e.at.Truncate(time.Millisecond).AppendFormat(dst, time.RFC3339Nano)
 	dst = append(dst, `","level":"INFO","msg":"request",`...)
 	dst = append(dst, e.series.field...)
 	dst = append(dst, `"method":`...)
@@ -133,7 +156,8 @@ func appendTextLine(dst []byte, e *ended) []byte {
 	return append(dst, '\n')
 }
 
-// appendMilliseconds appends d in milliseconds with three decimals.
+// appendMilliseconds appends d, which is not negative, in milliseconds with three decimals.
 func appendMilliseconds(dst []byte, d time.Duration) []byte {
-	return strconv.AppendFloat(dst, float64(d)/float64(time.Millisecond), 'f', 3, 64)
+	n := d.Round(time.Microsecond).Microseconds()
+	return appendThousandths(append(strconv.AppendInt(dst, n/1000, 10), '.'), int(n%1000))
 }

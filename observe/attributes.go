@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bytes"
 	"net"
 	"strconv"
 	"strings"
@@ -33,11 +34,17 @@ func (s *serverEnd) describe(e *ended) {
 		semconv.HTTPResponseStatusCode(o.Status))
 	set = appendMethod(set, req.Method)
 	set = appendServer(set, req)
+	client := ""
 	if req.Client.IsValid() {
-		set = append(set, semconv.ClientAddress(req.Client.String()))
+		client = req.Client.String()
+		set = append(set, semconv.ClientAddress(client))
 	}
 	if req.Remote.IsValid() {
-		set = append(set, semconv.NetworkPeerAddress(req.Remote.Addr().String()), semconv.NetworkPeerPort(int(req.Remote.Port())))
+		peer := client
+		if req.Remote.Addr() != req.Client {
+			peer = req.Remote.Addr().String()
+		}
+		set = append(set, semconv.NetworkPeerAddress(peer), semconv.NetworkPeerPort(int(req.Remote.Port())))
 	}
 	if _, version, found := strings.Cut(req.Proto, "/"); found {
 		set = append(set, semconv.NetworkProtocolVersion(strings.TrimSuffix(version, ".0")))
@@ -77,6 +84,9 @@ func appendMethod(set []attribute.KeyValue, method string) []attribute.KeyValue 
 func appendServer(set []attribute.KeyValue, req *sluice.Request) []attribute.KeyValue {
 	if len(req.Host) == 0 {
 		return set
+	}
+	if bytes.IndexByte(req.Host, ':') < 0 {
+		return append(set, semconv.ServerAddress(borrowed(req.Host)))
 	}
 	host, port, err := net.SplitHostPort(string(req.Host))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -39,9 +38,7 @@ func NewMetrics() *Metrics {
 
 // Counter makes a counter, or finds the one of that name and those labels.
 func (m *Metrics) Counter(name, help string, labels ...sluice.Label) sluice.Counter {
-	c, ok := find(m, name, help, labels, func(o prometheus.Opts) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts(o))
-	})
+	c, ok := find(m, name, help, labels, newCounter)
 	if !ok {
 		return sluice.NoMetrics{}.Counter(name, help)
 	}
@@ -163,46 +160,18 @@ func (m *Metrics) remove(name string, labels []sluice.Label, read *func() float6
 	}
 }
 
-// level is a gauge that is raised and lowered.
-func (m *Metrics) level(name, help string) prometheus.Gauge {
-	g, ok := find(m, name, help, nil, func(o prometheus.Opts) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts(o))
-	})
+func (m *Metrics) level(name, help string) *level {
+	l, ok := find(m, name, help, nil, newLevel)
 	if !ok {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name})
+		return newLevel(prometheus.Opts{Name: name})
 	}
-	return g
-}
-
-// buckets are the upper bounds in seconds of the classic buckets: from answers out of memory to those of slow
-// backends.
-var buckets = [...]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
-
-// histogram is a classic and a native histogram of seconds.
-type histogram struct{ prometheus.Histogram }
-
-// Observe counts d.
-func (h *histogram) Observe(d time.Duration) { h.Histogram.Observe(d.Seconds()) }
-
-// observeTrace counts d and keeps the trace as an example of such a duration.
-func (h *histogram) observeTrace(d time.Duration, traceID string) {
-	h.Histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": traceID})
+	return l
 }
 
 func (m *Metrics) histogram(name, help string, labels ...sluice.Label) *histogram {
-	create := func(o prometheus.Opts) *histogram {
-		return &histogram{prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: o.Name, Help: o.Help, ConstLabels: o.ConstLabels,
-			Buckets: buckets[:],
-			// A native bucket is at most 1.1 times as wide as the one before; the other two bound the memory.
-			NativeHistogramBucketFactor:     1.1,
-			NativeHistogramMaxBucketNumber:  160,
-			NativeHistogramMinResetDuration: time.Hour,
-		})}
-	}
-	h, ok := find(m, name, help, labels, create)
+	h, ok := find(m, name, help, labels, newHistogram)
 	if !ok {
-		return create(prometheus.Opts{Name: name})
+		return newHistogram(prometheus.Opts{Name: name})
 	}
 	return h
 }

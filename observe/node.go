@@ -3,8 +3,6 @@ package observe
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/sluiceapi/sluice"
 )
 
@@ -13,7 +11,7 @@ import (
 type node struct {
 	*Observer
 	next     sluice.Handler
-	inFlight prometheus.Gauge
+	inFlight *level
 	series   map[*sluice.Endpoint]*series
 	none     *series
 }
@@ -24,7 +22,7 @@ func (n *node) Serve(x *sluice.Exchange) error {
 		x.Start = n.now()
 	}
 	takeRequestID(x)
-	n.inFlight.Inc()
+	n.inFlight.add(1)
 	if n.tracer == nil {
 		x.OnEnd(n)
 	} else {
@@ -80,7 +78,7 @@ func impliedStatus(x *sluice.Exchange, err error) int {
 }
 
 func (n *node) tell(e *ended) {
-	n.inFlight.Dec()
+	n.inFlight.add(-1)
 	e.series.count(e)
 	if n.access != nil {
 		n.access.log(e)

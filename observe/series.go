@@ -76,7 +76,7 @@ func (s *series) count(e *ended) {
 		return // an upgraded connection lives as long as its ends like: no latency of an answer
 	}
 	if e.exported {
-		s.duration.observeTrace(e.duration, e.trace.traceID())
+		s.duration.observeTrace(e.duration, e.at, &e.trace)
 		return
 	}
 	s.duration.Observe(e.duration)

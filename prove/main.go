@@ -36,6 +36,7 @@ func claims() []claim {
 		{"jobs", "20,000 jobs end exactly once each, and were done, while workers, API nodes, the broker and the database are killed, frozen and emptied", proveJobs},
 		{"rolling", "three nodes behind nginx are restarted 5 times and reloaded 20 times under mixed load, and one is killed: no request and no job is lost but what that one had in hand", rolling},
 		{"sessions", "50,000 writes are read at once on another node, while replicas lag and the primary is replaced: no read is stale, no write lost", sessions},
+		{"http", "what a node reads and writes is HTTP to the letter: a battery of cases, bytes that pass, hostile answers, h1spec, h2spec, slowhttptest, WebSockets", proveHTTP},
 		{"upstreams", "of three hosts one is killed, one slow and one failing: no idempotent request fails once that is known, and no other is sent twice", upstreams},
 	}
 }

@@ -25,10 +25,11 @@ type core struct {
 	draining atomic.Bool
 	cut      atomic.Bool // what runs is cut off
 	started  time.Time
+	clock    func() time.Time
 }
 
 func newCore(s settings) *core {
-	return &core{settings: s, flights: newFlights(), started: time.Now(),
+	return &core{settings: s, flights: newFlights(), started: time.Now(), clock: sluice.NewClock(),
 		errBody: sluice.Errorf(sluice.TooLarge, nil, "the body is larger than %s", sluice.Size(s.limits.MaxBody))}
 }
 

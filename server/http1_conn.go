@@ -325,7 +325,7 @@ func (c *http1Conn) idle() {
 		c.readBy(time.Time{})
 		return
 	}
-	if now := time.Now(); c.wanted.Before(now.Add(t)) || c.wanted.After(now.Add(t+t/8)) {
+	if now := c.engine.clock(); c.wanted.Before(now.Add(t)) || c.wanted.After(now.Add(t+t/8)) {
 		c.readBy(now.Add(t + t/16))
 	}
 }
@@ -394,9 +394,10 @@ func (c *http1Conn) parse() (whole bool, next step) {
 		return true, stepWait
 	}
 	b := c.buffer.Bytes()
-	if !c.begun {
+	atOnce := !c.begun
+	if atOnce {
 		c.begun = true
-		c.call.prepare(time.Now())
+		c.call.prepare(c.engine.clock())
 	}
 	if c.fresh {
 		if n := min(len(b), len(preface)); c.secure == nil && bytes.Equal(b[:n], preface[:n]) {
@@ -420,7 +421,9 @@ func (c *http1Conn) parse() (whole bool, next step) {
 			c.refused = errTarget
 		}
 	default:
-		c.refused = c.call.read(c.buffer.Hold(end))
+		if c.refused = c.call.read(c.buffer.Hold(end)); atOnce {
+			c.call.x.Arrived(c.call.x.Start)
+		}
 	}
 	c.parsed, c.begun, c.from = true, false, 0
 	return true, stepWait
@@ -530,9 +533,10 @@ const stretch = 64 << 10
 func (c *http1Conn) write(p []byte, limit func() time.Time) error {
 	if c.fd >= 0 {
 		n, err := nowait.Write(uintptr(c.fd), p)
-		if p = p[n:]; err != nil || len(p) == 0 {
+		if err != nil {
 			return err
 		}
+		p = p[n:]
 	}
 	for len(p) > 0 {
 		c.socket.SetWriteDeadline(limit())

@@ -93,7 +93,9 @@ func (g *Tags) sweep(clock int64) {
 		g.forgetBefore(g.median())
 	}
 	n := len(g.tags)
-	g.sweepAt = max(minSweep, min(2*n, g.most), n+n/4)
+	if g.sweepAt = min(max(minSweep, 2*n), g.most); n >= g.most { // all are of one moment
+		g.sweepAt = n + n/4
+	}
 }
 
 func (g *Tags) forgetBefore(clock int64) {

@@ -19,7 +19,8 @@ type database interface {
 	// sorts tells whether the statement sorts what it reads, for want of an index.
 	sorts(s *statement) (bool, error)
 	// read lends a connection on which nothing can be written, with data as new as the exchange wants it: to another server
-	// than the one that has just failed, if there is one.
+	// than the one that has just failed, if there is one. It may take hold of one only when the first statement runs, which
+	// then fails where there is none.
 	read(x *sluice.Exchange, want consistency, failed string) (conn, error)
 	// write has w run in a transaction, perhaps more than once, and answers once it is committed. With single set, w runs
 	// one statement whose outcome decides nothing, so that it can be its own transaction.
@@ -98,7 +99,7 @@ type conn interface {
 	run(s *statement, in input) (rows, error)
 	// snapshot makes all that is read from here on see one state of the database.
 	snapshot() error
-	// server is the address of the server, "" of a file.
+	// server is the address of the server, "" of a file, and of what has not reached one.
 	server() string
 	// release gives the connection back, with what went wrong on it.
 	release(err error)

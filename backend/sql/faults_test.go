@@ -160,7 +160,7 @@ func TestShardDownAtStart(t *testing.T) {
 // TestCanary applies migrations to the first shard, and touches no other when that fails.
 func TestCanary(t *testing.T) {
 	t.Parallel()
-	for _, s := range stores[2:] {
+	for _, s := range shardStores {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			dir, change := folders(t)

@@ -58,7 +58,7 @@ func (s *Servers) servers() ([]cluster.Server, error) {
 func (w *Where) clusterOptions(servers []cluster.Server) cluster.Options {
 	return cluster.Options{
 		Servers: servers, MaxLag: w.Replicas.MaxLag, ProbeInterval: w.Replicas.ProbeInterval, TokenTTL: sluice.SeenFor,
-		Pool: cluster.Pool{Max: w.Pool.Max, MinIdle: min(w.Pool.MinIdle, w.Pool.Max), AcquireTimeout: w.Pool.AcquireTimeout,
+		Pool: cluster.Pool{Max: w.Pool.Max, Lines: w.Pool.Lines, MinIdle: min(w.Pool.MinIdle, w.Pool.Max), AcquireTimeout: w.Pool.AcquireTimeout,
 			IdleTimeout: w.Pool.IdleTimeout, Lifetime: w.Pool.Lifetime},
 	}
 }
@@ -161,10 +161,16 @@ func (p *pg) refuses(s *statement, param int, t sluice.ValueType) string {
 
 func (p *pg) sorts(s *statement) (bool, error) { return s.native.(*postgres.Stmt).Sorts, nil }
 
-// pgConn is a connection lent to one exchange.
+// pgConn is what one exchange has of the servers: a connection, or a place on a line for one statement. A read takes
+// one or the other when its statement is known.
 type pgConn struct {
 	of    *pg
 	lease *cluster.Lease
+	// x reads, as new as want says, where lease is nil.
+	x       *sluice.Exchange
+	want    cluster.Want
+	errand  *cluster.Errand
+	address string
 	// single has each statement be a transaction of its own and, with lsn, say how far the log is behind it.
 	single, lsn bool
 	// open is set in a transaction.
@@ -174,7 +180,7 @@ type pgConn struct {
 
 func (p *pg) conn(l *cluster.Lease) *pgConn {
 	c := p.conns.Get().(*pgConn)
-	c.lease = l
+	c.lease, c.address = l, l.Server()
 	return c
 }
 
@@ -186,28 +192,58 @@ func (p *pg) read(x *sluice.Exchange, want consistency, failed string) (conn, er
 	if want != eventual {
 		w.Floor, w.HasFloor = x.Seen.Floor(p.source)
 	}
-	l, err := p.cluster.Read(x.Deadline, w)
-	if err != nil {
-		return nil, err
-	}
-	if l.Lost() {
-		x.Response.Header.Set(lostField, "1")
-	}
-	if v, known := l.Version(); known {
-		x.Seen.Read(v)
-	}
-	return p.conn(l), nil
+	c := p.conns.Get().(*pgConn)
+	c.x, c.want = x, w
+	return c, nil
 }
 
-func (c *pgConn) server() string { return c.lease.Server() }
+// borrow takes a connection to read on, unless there is one.
+func (c *pgConn) borrow() error {
+	if c.lease != nil {
+		return nil
+	}
+	l, err := c.of.cluster.Read(c.x.Deadline, c.want)
+	if err != nil {
+		return err
+	}
+	c.lease, c.address = l, l.Server()
+	v, known := l.Version()
+	c.note(l.Lost(), v, known)
+	return nil
+}
+
+// note tells the exchange of a read what is known of the data that it reads.
+func (c *pgConn) note(lost bool, v sluice.Version, known bool) {
+	if lost {
+		c.x.Response.Header.Set(lostField, "1")
+	}
+	if known {
+		c.x.Seen.Read(v)
+	}
+}
+
+func (c *pgConn) server() string { return c.address }
 
 func (c *pgConn) snapshot() error {
+	if err := c.borrow(); err != nil {
+		return err
+	}
 	c.open = true
 	return c.lease.Conn.Begin(true)
 }
 
 func (c *pgConn) run(s *statement, in input) (rows, error) {
 	stmt, with := s.native.(*postgres.Stmt), postgres.Input{Refs: in.refs, X: in.x, Keys: in.keys}
+	if c.lease == nil {
+		if done, err := c.share(stmt, &with); err != nil {
+			return nil, err
+		} else if done {
+			return c.errand, nil
+		}
+		if err := c.borrow(); err != nil {
+			return nil, err
+		}
+	}
 	query := c.lease.Conn.Query
 	if c.single && c.lsn {
 		query = c.lease.Conn.QueryLSN
@@ -220,11 +256,42 @@ func (c *pgConn) run(s *statement, in input) (rows, error) {
 	return r, nil
 }
 
+// share runs a statement on a line. It is not done where the statement needs a connection of its own.
+func (c *pgConn) share(s *postgres.Stmt, in *postgres.Input) (done bool, err error) {
+	all := c.of.cluster
+	if !all.Lines() {
+		return false, nil
+	}
+	if c.errand == nil {
+		c.errand = all.NewErrand()
+	}
+	e := c.errand
+	if fits, err := e.Bind(s, in); err != nil || !fits {
+		return false, err
+	}
+	kept, err := all.Run(e, c.x.Deadline, c.want, c.x)
+	if !kept {
+		c.errand = nil
+	}
+	if err != nil {
+		return false, err
+	}
+	c.address = e.Server()
+	v, known := e.Version()
+	c.note(e.Lost(), v, known)
+	return e.Detour() == postgres.Straight, e.Err()
+}
+
 func (c *pgConn) release(err error) {
-	if c.open {
+	if c.open && c.lease != nil {
 		c.lease.Conn.Rollback()
 	}
-	c.lease.Release(err)
+	if c.lease != nil {
+		c.lease.Release(err)
+	}
+	if c.errand != nil {
+		c.of.cluster.Done(c.errand)
+	}
 	*c = pgConn{of: c.of}
 	c.of.conns.Put(c)
 }

@@ -48,7 +48,7 @@ func (s *store) keyed(by *ShardBy) func(*Where) {
 }
 
 // shardStores are the sorts of databases that can be shards.
-var shardStores = stores[2:]
+var shardStores = stores[2:4]
 
 // TestSlotMap deals the slots out evenly at the first start, and keeps to that whatever is edited later.
 func TestSlotMap(t *testing.T) {

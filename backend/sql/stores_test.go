@@ -66,10 +66,14 @@ type store struct {
 	name    string
 	dialect *dialect
 	shards  int
+	// lines is how many connections to each server reads share.
+	lines int
 }
 
 var stores = []*store{
-	{"SQLite", sqliteDialect, 1}, {"PostgreSQL", postgresDialect, 1}, {"SQLite in shards", sqliteDialect, 3}, {"PostgreSQL in shards", postgresDialect, 3},
+	{"SQLite", sqliteDialect, 1, 0}, {"PostgreSQL", postgresDialect, 1, defaults.Pool.Lines},
+	{"SQLite in shards", sqliteDialect, 3, 0}, {"PostgreSQL in shards", postgresDialect, 3, defaults.Pool.Lines},
+	{"PostgreSQL without lines", postgresDialect, 1, 0},
 }
 
 // each runs a test for every sort of backend, with the SQL of all of them.
@@ -140,7 +144,7 @@ func (s *store) start(t testing.TB, where, change func(*Where)) (*node, error) {
 func (s *store) begin(t testing.TB, where, change func(*Where)) (*node, error) {
 	n, err := start(t, "", func(w *Where) {
 		w.Schema, w.Readers = "", 2
-		w.Pool.Max, w.Pool.MinIdle, w.Pool.AcquireTimeout = 4, 1, 20*time.Second
+		w.Pool.Max, w.Pool.Lines, w.Pool.MinIdle, w.Pool.AcquireTimeout = 4, s.lines, 1, 20*time.Second
 		where(w)
 		if change != nil {
 			change(w)

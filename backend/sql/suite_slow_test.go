@@ -133,6 +133,9 @@ func TestSuiteExhausted(t *testing.T) {
 			var held []conn
 			for _, s := range n.backend().shards {
 				c, err := s.read(exchange(""), session, "")
+				if err == nil {
+					err = c.(*pgConn).borrow()
+				}
 				if err != nil {
 					t.Fatal(err)
 				}

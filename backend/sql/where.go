@@ -15,7 +15,7 @@ var whereSource string
 // defaults are the values of the keys that a block leaves out.
 var defaults = Where{
 	Synchronous: "normal", BusyTimeout: 5 * time.Second, Migrate: "on_start",
-	Pool:     Pool{Max: 16, MinIdle: 2, IdleTimeout: 5 * time.Minute, Lifetime: 30 * time.Minute, AcquireTimeout: time.Second},
+	Pool:     Pool{Max: 16, Lines: 2, MinIdle: 2, IdleTimeout: 5 * time.Minute, Lifetime: 30 * time.Minute, AcquireTimeout: time.Second},
 	Replicas: Replicas{MaxLag: 5 * time.Second, ProbeInterval: 200 * time.Millisecond},
 }
 
@@ -87,9 +87,15 @@ type ShardBy struct {
 
 // Pool bounds the connections of one node to one PostgreSQL server.
 type Pool struct {
-	// The most connections, for reads and writes together. At most half of them are lent to long answers, so that slow
-	// clients do not keep short ones waiting.
+	// The most connections, for reads and writes together, lines among them. At most half of them are lent to long answers,
+	// so that slow clients do not keep short ones waiting.
 	Max int `yaml:"max" min:"1" max:"10000"`
+	// How many of the connections are lines, which reads share: what many clients ask at the same moment goes to the server
+	// together, each statement still a transaction of its own. So a few connections serve more reads than many did, with less
+	// work on both sides. Statements that turn out to be slow or to give many rows have a connection of their own, as
+	// transactions, writes and long answers have. More lines are of use where one node reads more than a few processors of
+	// the server can answer; 0 turns them off. At least one more than half of max are no lines: with a max of 2 there are none.
+	Lines int `yaml:"lines" min:"0" max:"64"`
 	// How many are kept open when there is little to do.
 	MinIdle int `yaml:"min_idle" min:"0"`
 	// After what time without use a connection above min_idle is closed.
@@ -144,6 +150,9 @@ func (w *Where) Check() error {
 func (w *Where) checkPool() error {
 	if w.Pool.MinIdle > max(w.Pool.Max, defaults.Pool.MinIdle) { // who leaves it out may want one connection
 		return sluice.At("pool.min_idle", fmt.Errorf("it is more than max, which is %d", w.Pool.Max))
+	}
+	if most := (w.Pool.Max - 1) / 2; w.Pool.Lines > max(most, defaults.Pool.Lines) { // who leaves it out may want few connections
+		return sluice.At("pool.lines", fmt.Errorf("more than half of the connections must be left for what can not be shared; want at most %d where max is %d", most, w.Pool.Max))
 	}
 	return nil
 }

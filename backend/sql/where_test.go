@@ -30,6 +30,7 @@ func TestWhereMistakes(t *testing.T) {
 		{two + "shard_by:\n        list:\n          EU: west", `10:15: backends.b.sql.shard_by.list.EU: there is no shard "west"; want one of [a b]`},
 		{two + "shard_by:\n        list:\n          EU: a\n        default: c", `backends.b.sql.shard_by.default: there is no shard "c"; `},
 		{"shards:\n        a: postgres://u:hunter2@h1/shop\n        b: sqlite:b.db\n      " + hash, "7:12: backends.b.sql.shards.b: it is of another sort than the shards above; want PostgreSQL for all"},
+		{"url: postgres://u:hunter2@h/shop\n      pool:\n        max: 8\n        lines: 4", "8:16: backends.b.sql.pool.lines: more than half of the connections must be left for what can not be shared; want at most 3 where max is 8"},
 		{"url: postgres://u:hunter2@h/shop\n      pool:\n        max: 2\n        min_idle: 3", "8:19: backends.b.sql.pool.min_idle: it is more than max, which is 2"},
 		{"url: postgres://u:hunter2@h/shop\n      pool:\n        max: 0", "backends.b.sql.pool.max: 0 is below 1; want at least 1"},
 		{"url: postgres://u:hunter2@h/shop\n      pool:\n        acquire_timeout: 0s", "backends.b.sql.pool.acquire_timeout: "},

@@ -67,13 +67,6 @@ type cache struct {
 	next    sluice.Handler
 }
 
-// place is where an answer is kept: under the primary key of what is asked for, or under a variant of it by the fields
-// of the request that are named.
-type place struct {
-	primary, at key
-	names       []string
-}
-
 // maxJoins is how often a request waits for what others get, before it asks for itself.
 const maxJoins = 4
 
@@ -88,9 +81,8 @@ func (c *cache) Serve(x *sluice.Exchange) error {
 	}
 	shows := c.shows(x)
 	for joins := 0; ; joins++ {
-		now := c.now()
-		p, e := c.find(x)
-		v, why := c.judge(x, e, shows, now)
+		now := x.Now(c.now)
+		p, e, v, why := c.find(x, shows, now)
 		switch {
 		case v == serve:
 			c.series.hits.Add(1)
@@ -131,15 +123,8 @@ func (c *cache) passes(x *sluice.Exchange) bool {
 	if c.config.Private && x.Caller.Subject == "" || r.Body.Stream != nil || len(r.Body.Bytes) > 0 {
 		return true
 	}
-	for _, f := range r.Header.Fields() {
-		if len(f.Name) > 0 && lower(f.Name[0]) != 'r' && lower(f.Name[0]) != 'i' {
-			continue
-		}
-		if sluice.SameToken(f.Name, "Range") || sluice.SameToken(f.Name, "If-Match") || sluice.SameToken(f.Name, "If-Unmodified-Since") {
-			return true
-		}
-	}
-	return false
+	h := &r.Header
+	return h.Has("Range") || h.Has("If-Match") || h.Has("If-Unmodified-Since")
 }
 
 // shows tells whether a request shows who asks in a way that the key does not tell apart.
@@ -150,6 +135,9 @@ func (c *cache) shows(x *sluice.Exchange) bool {
 	h := &x.Request.Header
 	if x.Caller.Known() || x.Request.Peer != nil || h.Has("Authorization") {
 		return true
+	}
+	if !h.Has("Cookie") {
+		return false
 	}
 	for _, f := range h.Fields() {
 		if sluice.SameToken(f.Name, "Cookie") && !onlyToken(f.Value) {
@@ -168,22 +156,29 @@ func onlyToken(cookies []byte) bool {
 	return bytes.HasPrefix(cookies, []byte(tokenCookie)) && bytes.IndexByte(cookies, ';') < 0
 }
 
-// find is what is kept for a request, nil when there is nothing, and where it would be.
-func (c *cache) find(x *sluice.Exchange) (p place, e *entry) {
-	p.primary = c.keys.of(x)
+// find is what is kept for a request, nil when there is nothing, whether it answers the request, and where it is or would
+// be. Who is answered from memory needs no place, and gets none.
+func (c *cache) find(x *sluice.Exchange, shows bool, now time.Time) (p place, e *entry, v verdict, why reason) {
+	s := c.keys.borrow()
+	defer c.keys.giveBack(s)
+	p.primary = c.keys.of(x, s)
 	p.at = p.primary
 	if e = c.pool.get(p.at); e != nil && e.sort == varied {
-		p = c.vary(x, p, e.names)
+		p.names = e.names
+		p.at = c.keys.variant(p.primary, p.names, &x.Request.Header, s)
 		e = c.pool.get(p.at)
 	}
-	return p, e
+	if v, why = c.judge(x, e, shows, now); v == serve {
+		return place{}, e, v, why
+	}
+	return p.own(), e, v, why
 }
 
 // vary is the place of the variant for a request.
 func (c *cache) vary(x *sluice.Exchange, p place, names []string) place {
-	p.names = names
-	p.at = c.keys.variant(p.primary, names, &x.Request.Header)
-	return p
+	s := c.keys.borrow()
+	defer c.keys.giveBack(s)
+	return place{primary: p.primary, at: c.keys.variant(p.primary, names, &x.Request.Header, s), names: names}.own()
 }
 
 // judge decides whether an entry, which may be nil, answers a request.
@@ -228,15 +223,16 @@ func (c *cache) answer(x *sluice.Exchange, e *entry, now time.Time, from origin)
 	}
 	r := &x.Response
 	had := unchanged(&x.Request.Header, e.tag, e.modified)
-	for _, f := range e.fields {
-		if !had || !ofContent(f.Name) {
-			r.Header.AddBytes(f.Name, f.Value)
-		}
-	}
-	r.Status = 200
 	if had {
+		for _, f := range e.fields {
+			if !ofContent(f.Name) {
+				r.Header.AddBytes(f.Name, f.Value)
+			}
+		}
 		r.Status = 304
 	} else {
+		r.Header.AddFields(e.fields)
+		r.Status = 200
 		r.Body.SetBytes(e.body)
 	}
 	r.Header.SetInt("Age", max(0, (now.UnixNano()-e.born)/int64(time.Second)))
@@ -253,6 +249,7 @@ func (c *cache) follow(x *sluice.Exchange, p place, why reason, f *flight) (done
 	ctx := x.Context()
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
+	defer x.Waited()
 	select {
 	case <-f.done:
 	case <-ctx.Done():

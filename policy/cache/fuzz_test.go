@@ -125,10 +125,11 @@ func FuzzKey(f *testing.F) {
 	f.Add("h", "/a", "a=1&b=2", "v", "h", "/a", "b=2&a=1", "v")
 	f.Add("h", "/a", "a=1&%61=2", "", "h", "/a", "%61=2&a=1", "")
 	f.Add("h", "/a", "a=1;b=2&b=0", "", "h", "/a", "b=0&a=1;b=2", "")
+	f.Add("h", "/"+strings.Repeat("a", 600), "", "", "h", "/"+strings.Repeat("a", 601), "", "")
 	f.Fuzz(func(t *testing.T, host1, path1, query1, vary1, host2, path2, query2, vary2 string) {
 		k := newKeys(&sluice.Endpoint{Name: "e"}, &Config{Vary: []string{"x-v"}})
 		x, y := request(host1, path1, query1, vary1), request(host2, path2, query2, vary2)
-		if k.of(x) != k.of(y) {
+		if k.of(x, &scratch{}) != k.of(y, &scratch{}) {
 			return
 		}
 		same := strings.EqualFold(host1, host2) && path1 == path2 && strings.Trim(vary1, " \t") == strings.Trim(vary2, " \t")
@@ -136,6 +137,22 @@ func FuzzKey(f *testing.F) {
 			t.Errorf("one key for %q %q %q %q and %q %q %q %q", host1, path1, query1, vary1, host2, path2, query2, vary2)
 		}
 	})
+}
+
+// A place that is kept shares no memory with what the next key is made in.
+func TestPlacesAreCopies(t *testing.T) {
+	t.Parallel()
+	k, s := newKeys(&sluice.Endpoint{Name: "e"}, &Config{}), &scratch{}
+	x := request("h", "/a", "", "v")
+	p := place{primary: k.of(x, s), names: []string{"x-v"}}
+	p.at = k.variant(p.primary, p.names, &x.Request.Header, s)
+	p = p.own()
+	before := place{primary: key(strings.Clone(string(p.primary))), at: key(strings.Clone(string(p.at)))}
+	y := request("h", "/b", "", "w")
+	k.variant(k.of(y, s), p.names, &y.Request.Header, s)
+	if p.primary != before.primary || p.at != before.at || p.primary == p.at {
+		t.Errorf("the place became %q", p)
+	}
 }
 
 func TestCallersApart(t *testing.T) {
@@ -146,13 +163,13 @@ func TestCallersApart(t *testing.T) {
 		{Scheme: "jwt", Issuer: "ab", Subject: ""}, {Scheme: "jwt", Issuer: "", Subject: "ab"}, {Scheme: "jwt", Issuer: "a", Subject: " b"}} {
 		x := request("h", "/a", "", "")
 		x.Caller = c
-		if other, twice := seen[k.of(x)]; twice {
+		if other, twice := seen[k.of(x, &scratch{})]; twice {
 			t.Errorf("%v and %v have one key", c, other)
 		}
-		seen[k.of(x)] = c
+		seen[k.of(x, &scratch{})] = c
 	}
 	shared := newKeys(&sluice.Endpoint{Name: "e"}, &Config{Shared: true})
-	if x := request("h", "/a", "", ""); k.of(x) == shared.of(x) {
+	if x := request("h", "/a", "", ""); k.of(x, &scratch{}) == shared.of(x, &scratch{}) {
 		t.Error("what was kept as shared is found where answers are private")
 	}
 }

@@ -5,20 +5,50 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/sluiceapi/sluice"
 )
 
-// key is under what an answer is kept: a hash that cannot be forged (SHA-256) of all that the answer depends on, each
-// part with its length before it, so that no two requests make one key of different parts.
-type key [sha256.Size]byte
+// key is under what an answer is kept: all that the answer depends on, each part with its length before it, so that no two
+// requests make one key of different parts. A long one is a hash of that which cannot be forged (SHA-256).
+type key string
+
+// maxKey is how long a key is before it is hashed, so that memory goes to answers.
+const maxKey = 512
 
 // text is the key as it stands in the store.
-func (k key) text() string { return "cache:" + hex.EncodeToString(k[:]) }
+func (k key) text() string {
+	sum := sha256.Sum256([]byte(k))
+	return "cache:" + hex.EncodeToString(sum[:])
+}
 
-// keyVersion is raised when keys are made otherwise, so that nodes of two versions keep apart.
-const keyVersion = 1
+// keyVersion is raised when keys are made otherwise, so that nodes of two versions keep apart. It begins every key, but
+// those of variants and those that are hashed.
+const keyVersion = 2
+
+const (
+	variantKey = iota
+	hashedKey
+)
+
+// place is where an answer is kept: under the primary key of what is asked for, or under a variant of it by the fields
+// of the request that are named.
+type place struct {
+	primary, at key
+	names       []string
+}
+
+// own is a place that borrows nothing.
+func (p place) own() place {
+	own := place{primary: key(strings.Clone(string(p.primary))), names: p.names}
+	if own.at = own.primary; p.at != p.primary {
+		own.at = key(strings.Clone(string(p.at)))
+	}
+	return own
+}
 
 // keys makes the keys of one cache.
 type keys struct {
@@ -53,18 +83,20 @@ func newKeys(ep *sluice.Endpoint, c *Config) *keys {
 	return k
 }
 
-// scratch is memory to make a key in.
+// scratch is memory to make keys in, which borrow it.
 type scratch struct {
-	text  []byte
-	pairs []pair
+	primary, variant []byte
+	pairs            []pair
 }
 
-// of is the key of what is asked for.
-func (k *keys) of(x *sluice.Exchange) key {
-	s := k.pool.Get().(*scratch)
-	defer k.pool.Put(s)
+func (k *keys) borrow() *scratch { return k.pool.Get().(*scratch) }
+
+func (k *keys) giveBack(s *scratch) { k.pool.Put(s) }
+
+// of is the key of what is asked for. It borrows s.
+func (k *keys) of(x *sluice.Exchange, s *scratch) key {
 	r := &x.Request
-	b := append(s.text[:0], k.rules...)
+	b := append(s.primary[:0], k.rules...)
 	b = append(b, flag(r.Scheme == "https"))
 	b = appendHost(b, r.Host)
 	b = appendForwarded(b, r)
@@ -82,22 +114,32 @@ func (k *keys) of(x *sluice.Exchange) key {
 		b = x.Caller.AppendKey(b)
 		setLength(b, at)
 	}
-	s.text = b
-	return sha256.Sum256(b)
+	s.primary = bounded(b)
+	return borrowed(s.primary)
 }
 
-// variant is the key of an answer that depends on those fields of the request too.
-func (k *keys) variant(primary key, names []string, h *sluice.Header) key {
-	s := k.pool.Get().(*scratch)
-	defer k.pool.Put(s)
-	b := append(s.text[:0], primary[:]...)
+// variant is the key of an answer that depends on those fields of the request too. It borrows s.
+func (k *keys) variant(primary key, names []string, h *sluice.Header, s *scratch) key {
+	b := append(s.variant[:0], variantKey)
+	b = append(binary.AppendUvarint(b, uint64(len(primary))), primary...)
 	for _, name := range names {
 		b = append(binary.AppendUvarint(b, uint64(len(name))), name...)
 		b = appendField(b, h, name)
 	}
-	s.text = b
-	return sha256.Sum256(b)
+	s.variant = bounded(b)
+	return borrowed(s.variant)
 }
+
+// bounded is a key, or its hash in its memory.
+func bounded(b []byte) []byte {
+	if len(b) <= maxKey {
+		return b
+	}
+	sum := sha256.Sum256(b)
+	return append(append(b[:0], hashedKey), sum[:]...)
+}
+
+func borrowed(b []byte) key { return key(unsafe.String(unsafe.SliceData(b), len(b))) }
 
 func flag(b bool) byte {
 	if b {

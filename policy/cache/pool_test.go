@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -27,9 +28,7 @@ func TestPoolStaysBelowItsCap(t *testing.T) {
 			size = rand.N(1_000_000)
 		}
 		e.fill(make([]byte, size), nil)
-		var k key
-		k[0], k[1], k[2] = byte(i), byte(i>>8), byte(i>>16)
-		p.set(k, e)
+		p.set(key(strconv.Itoa(i)), e)
 	}
 	p.table.CleanUp()
 	for _, e := range p.table.All() {

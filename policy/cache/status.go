@@ -49,7 +49,7 @@ func tellForward(h *sluice.Header, why reason, stored bool) {
 		return
 	}
 	var space [96]byte
-	h.CopyField(fieldName[:], append(append(space[:0], forwards[why]...), andStored...))
+	h.AddCopy(field, append(append(space[:0], forwards[why]...), andStored...))
 }
 
 // tellHit says in the answer that it was kept, and for how many seconds more it is fresh.
@@ -59,8 +59,5 @@ func tellHit(h *sluice.Header, ttl int64, shared bool) {
 	if shared {
 		b = append(b, "; detail=SHARED"...)
 	}
-	h.CopyField(fieldName[:], b)
+	h.AddCopy(field, b)
 }
-
-// fieldName is the name as bytes, which nobody changes.
-var fieldName = [...]byte{'C', 'a', 'c', 'h', 'e', '-', 'S', 't', 'a', 't', 'u', 's'}

@@ -39,6 +39,7 @@ type obtained struct {
 // obtain looks in the store for what is kept for the place. With nothing there it takes the lease, or waits for what its
 // holder gets. The error is that the client has left.
 func (c *cache) obtain(x *sluice.Exchange, p place) (obtained, error) {
+	defer x.Waited()
 	ctx := x.Context()
 	o, err := c.look(ctx, x, p)
 	if o.entry != nil || o.place.at != p.at || err != nil {

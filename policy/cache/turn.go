@@ -43,7 +43,7 @@ func (c *cache) inTurn(x *sluice.Exchange, p place, why reason) error {
 		case f.outcome != again:
 			return c.forward(x, why)
 		}
-		p, _ = c.find(x)
+		p, _, _, _ = c.find(x, false, c.now())
 	}
 }
 

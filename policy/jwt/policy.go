@@ -31,8 +31,8 @@ const (
 
 // Serve lets in an exchange with a good token.
 func (h *handler) Serve(x *sluice.Exchange) error {
-	fields := x.Request.Header.Count(authorization)
-	raw, found := bearer(x.Request.Header.Value(authorization))
+	value, fields := credentials(&x.Request.Header)
+	raw, found := bearer(value)
 	if !found && fields <= 1 {
 		return h.answers.missing
 	}
@@ -51,8 +51,20 @@ func (h *handler) Serve(x *sluice.Exchange) error {
 	return h.next.Serve(x)
 }
 
+// credentials is the first field Authorization, and how many there are.
+func credentials(h *sluice.Header) (first []byte, fields int) {
+	for _, f := range h.Fields() {
+		if sluice.SameToken(f.Name, authorization) {
+			if fields++; fields == 1 {
+				first = f.Value
+			}
+		}
+	}
+	return first, fields
+}
+
 func (h *handler) claims(x *sluice.Exchange, raw []byte) (*claims, refusal) {
-	now := h.verifier.now()
+	now := x.Now(h.verifier.now)
 	c, why := h.verifier.claims(x, raw, now)
 	if why == "" {
 		if why = h.rules.check(c, now.Unix()); why == "" && !c.provedBy(x.Request.Peer) {

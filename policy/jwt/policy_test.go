@@ -189,6 +189,37 @@ func TestTokensAreVerifiedOnceInAWhile(t *testing.T) {
 	}
 }
 
+// What is kept of a token shares no memory with the request that brought it, nor with what the next is read in.
+func TestVerifiedTokensAreCopies(t *testing.T) {
+	t.Parallel()
+	h := policy(t, environment(t, nil, nil), secretConfig(t, "HS256"))
+	token := func(subject string) string {
+		return "Bearer " + keyOf(t, "HS256").Token(good(func(c map[string]any) { c["sub"] = subject }))
+	}
+	x, name := sluice.NewExchange(nil), []byte("Authorization")
+	serve := func(subject string) (claims []byte) {
+		t.Helper()
+		field := []byte(token(subject))
+		defer func() { clear(field) }()
+		x.Reset(nil)
+		x.Request.Header.AddBytes(name, field)
+		if err := h.Serve(x); err != nil || x.Caller.Subject != subject {
+			t.Errorf("%s is taken for %q, %v", subject, x.Caller.Subject, err)
+		}
+		return x.Caller.Claims
+	}
+	ann := serve("ann")
+	before := string(ann)
+	if serve("bob"); string(ann) != before {
+		t.Errorf("claims became %s", ann)
+	}
+	serve("ann")
+	serve("bob")
+	if n := h.verifier.counts.verified.Load(); n != 2 {
+		t.Errorf("verified %d times, want 2", n)
+	}
+}
+
 // A token that is bound to a key is of no use to who cannot prove to have it.
 func TestBoundTokens(t *testing.T) {
 	t.Parallel()

@@ -56,12 +56,14 @@ func (v *verifier) claims(x *sluice.Exchange, raw []byte, now time.Time) (*claim
 		return nil, why
 	}
 	if set == nil {
-		if set = v.keys.first(x); set == nil {
+		set = v.keys.first(x)
+		if x.Waited(); set == nil {
 			return nil, refusedUnusable
 		}
 	}
 	c, why := v.verify(r, raw, set, now)
 	if why == refusedUnknownKey && v.keys.renew(x, r.token.kid) {
+		x.Waited()
 		if set = v.keys.set(); set == nil {
 			return nil, refusedUnusable
 		}

@@ -20,7 +20,7 @@ func handler(t testing.TB, rate sluice.Rate) sluice.Handler {
 	}
 	s := memory.New(time.Now)
 	policy, err := ratelimit.Kind.OpenPolicy(&sluice.Env{Path: "endpoints.a.policies[0].rate_limit", State: s, Local: s, Nodes: 1,
-		Metrics: sluice.NoMetrics{}}, nil, block)
+		Metrics: sluice.NoMetrics{}, Now: time.Now}, nil, block)
 	if err != nil {
 		t.Fatal(err)
 	}

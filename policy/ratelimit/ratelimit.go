@@ -33,7 +33,8 @@ func open(env *sluice.Env, _ *sluice.Endpoint, c *Config) (sluice.Policy, error)
 	if name == "" {
 		name = env.Path
 	}
-	h := handler{limit: newLimit(env, c), subject: newSubject(name, by), told: newTold(c), dry: c.DryRun, metrics: newMetrics(env, name)}
+	limit := newLimit(env, c)
+	h := handler{limit: limit, subject: newSubject(name, by, limit.at != nil), told: newTold(c), dry: c.DryRun, metrics: newMetrics(env, name)}
 	return func(next sluice.Handler) sluice.Handler {
 		h := h
 		h.next = next
@@ -58,7 +59,7 @@ var keys = sync.Pool{New: func() any { return new([]byte) }}
 func (h *handler) Serve(x *sluice.Exchange) error {
 	buffer := keys.Get().(*[]byte)
 	key := h.subject.appendKey((*buffer)[:0], x)
-	taken, known, failed := h.limit.take(key)
+	taken, known, failed := h.limit.take(x, key)
 	*buffer = key
 	keys.Put(buffer)
 	if failed {
@@ -90,9 +91,12 @@ var errUnknown = &sluice.Error{Code: sluice.Unavailable, Message: "it cannot be 
 // limit is what is counted, and where.
 type limit struct {
 	state, local sluice.Counters
-	windowed     bool
-	bucket       sluice.Bucket
-	window       sluice.Window
+	// at is state where that is within the process, now the clock for it.
+	at       sluice.CountersAt
+	now      func() time.Time
+	windowed bool
+	bucket   sluice.Bucket
+	window   sluice.Window
 	// share is this node's part, for when the store fails; it is used when failLocal is set.
 	share               sluice.Bucket
 	shareWindow         sluice.Window
@@ -100,8 +104,9 @@ type limit struct {
 }
 
 func newLimit(env *sluice.Env, c *Config) limit {
-	l := limit{state: env.State, local: env.Local, windowed: c.Algorithm == fixedWindow, bucket: c.bucket(), window: c.window(),
+	l := limit{state: env.State, local: env.Local, now: env.Now, windowed: c.Algorithm == fixedWindow, bucket: c.bucket(), window: c.window(),
 		failLocal: c.OnStoreFailure == localOnFailure, failOpen: c.OnStoreFailure == allowOnFailure}
+	l.at, _ = env.State.(sluice.CountersAt)
 	nodes := int64(max(1, env.Nodes))
 	l.share = l.bucket
 	l.share.Rate.Per *= time.Duration(nodes)
@@ -116,7 +121,15 @@ func newLimit(env *sluice.Env, c *Config) limit {
 }
 
 // take takes one. known is unset when nothing can be said, failed is set when the store failed.
-func (l *limit) take(key []byte) (t sluice.Taken, known, failed bool) {
+func (l *limit) take(x *sluice.Exchange, key []byte) (t sluice.Taken, known, failed bool) {
+	switch {
+	case l.at == nil:
+	case l.windowed:
+		return l.at.CountAt(x.Now(l.now), key, l.window, 1), true, false
+	default:
+		return l.at.TakeAt(x.Now(l.now), key, l.bucket, 1), true, false
+	}
+	defer x.Waited()
 	t, err := l.from(l.state, key, &l.bucket, &l.window)
 	if err == nil {
 		return t, true, false

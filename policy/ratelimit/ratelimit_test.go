@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -270,6 +271,55 @@ func TestAnswers(t *testing.T) {
 		compare(t, c.entry, refused, c.refused)
 		if e := sluice.ErrorOf(refused.Err); e.Code != sluice.RateLimited || e.RetryAfter != c.retry {
 			t.Errorf("%s: %v after %s, want one to be tried again after %s", c.entry, e.Code, e.RetryAfter, c.retry)
+		}
+	}
+}
+
+// slow is a body that takes its time.
+type slow struct {
+	rest []byte
+	pass func()
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		return 0, io.EOF
+	}
+	s.pass()
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+func (*slow) Close(error) {}
+
+// A limit goes by the time at which it is asked, also where a policy before it has looked at the clock and the request's
+// body has taken its time since.
+func TestSlowBodies(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	h := sluicetest.NodeWith(t, build.Options{Kinds: kinds, Now: func() time.Time { return now }}, `
+		sluice: 1
+		every_request:
+			- rate_limit: 1000/s
+		endpoints:
+			a:
+				route: POST /a
+				input:
+					body: {type: object}
+				policies:
+					- rate_limit: {rate: 1/m, by: body.x}
+				test_handler: {name: ok}
+	`)
+	for i := range 5 {
+		x := sluicetest.Exchange(t, "POST /a", "", "content-type: application/json")
+		takes := time.Minute
+		if i == 0 {
+			takes = 0
+		}
+		x.Request.Body.SetStream(&slow{[]byte(`{"x":1}`), func() { now = now.Add(takes) }}, -1)
+		if a := sluicetest.Do(h, x); a.Err != nil {
+			t.Errorf("request %d, a minute after the one before: %v", i, a.Err)
 		}
 	}
 }

@@ -14,9 +14,12 @@ import (
 //
 //	9:by_client,9=192.0.2.1
 //	6:by_key,#n4bQgYhMfWWaL-qgxVrQFQ,-
+//
+// Within the process, where nobody else sees keys, addresses stand there as bytes, and only what is long as a hash.
 type subject struct {
 	prefix []byte
 	parts  []part
+	within bool
 }
 
 type part struct {
@@ -36,8 +39,8 @@ const (
 	asNetwork
 )
 
-func newSubject(name string, by []sluice.Reference) subject {
-	s := subject{prefix: append(strconv.AppendInt(nil, int64(len(name)), 10), ":"+name...)}
+func newSubject(name string, by []sluice.Reference, within bool) subject {
+	s := subject{within: within, prefix: append(strconv.AppendInt(nil, int64(len(name)), 10), ":"+name...)}
 	for _, r := range by {
 		p := part{Reference: r}
 		switch first, _, _ := strings.Cut(r.String(), "."); first {
@@ -59,7 +62,7 @@ func (s *subject) appendKey(key []byte, x *sluice.Exchange) []byte {
 	for i := range s.parts {
 		p := &s.parts[i]
 		if p.how == asNetwork {
-			key = appendNetwork(key, x)
+			key = s.appendNetwork(key, x)
 			continue
 		}
 		value := p.Value(x)
@@ -69,7 +72,7 @@ func (s *subject) appendKey(key []byte, x *sluice.Exchange) []byte {
 		}
 		start := len(key)
 		key = value.AppendText(key)
-		if text := key[start:]; p.how == asHash || len(text) > longest {
+		if text := key[start:]; p.how == asHash && !s.within || len(text) > longest {
 			key = appendHash(key[:start], text)
 		} else {
 			key = insertLength(key, start)
@@ -82,19 +85,29 @@ func (s *subject) appendKey(key []byte, x *sluice.Exchange) []byte {
 const absent = ",-"
 
 // appendNetwork appends the client's address, or the /64 network of an IPv6 one.
-func appendNetwork(key []byte, x *sluice.Exchange) []byte {
+func (s *subject) appendNetwork(key []byte, x *sluice.Exchange) []byte {
 	client := x.Request.Client.Unmap().WithZone("")
 	if !client.IsValid() {
 		return append(key, absent...)
+	}
+	if s.within {
+		if client.Is4() {
+			ip := client.As4()
+			return append(append(key, ",:"...), ip[:]...)
+		}
+		ip := client.As16()
+		return append(append(key, ",;"...), ip[:customer/8]...)
 	}
 	start := len(key)
 	if client.Is4() {
 		return insertLength(client.AppendTo(key), start)
 	}
-	const customer = 64
 	network, _ := client.Prefix(customer) // only a bad length makes it fail
 	return insertLength(network.AppendTo(key), start)
 }
+
+// customer is how many bits of an IPv6 address one customer has.
+const customer = 64
 
 // insertLength puts a comma, the length and a "=" before what was appended at start.
 func insertLength(key []byte, start int) []byte {

@@ -42,7 +42,7 @@ func TestKey(t *testing.T) {
 		{[]string{"header.x-api-key"}, "4:name,#mEylFiIAc0xZIUjxggtxBQ"},
 		{[]string{"query.long"}, "4:name,#"},
 	} {
-		s := newSubject("name", references(t, c.by...))
+		s := newSubject("name", references(t, c.by...), false)
 		key := string(s.appendKey(nil, x))
 		if !strings.HasPrefix(key, c.want) || strings.Contains(key, "secret") || strings.Contains(key, "long") {
 			t.Errorf("%v: key %s, want %s", c.by, key, c.want)
@@ -63,13 +63,23 @@ func FuzzKey(f *testing.F) {
 			x.Request.Client, _ = netip.ParseAddr(client)
 			return x
 		}
-		s, o := newSubject(a, references(t, "caller.subject", "header.x", "client_ip")), newSubject(b, references(t, "caller.subject", "header.x", "client_ip"))
-		x, y := exchange(c, subject, one), exchange(d, a, other)
-		same := a == b && c == d && subject == a && bytes.Equal(appendNetwork(nil, x), appendNetwork(nil, y))
-		if equal := bytes.Equal(s.appendKey(nil, x), o.appendKey(nil, y)); equal != same {
-			t.Errorf("%q and %q: one key is %v, want %v", s.appendKey(nil, x), o.appendKey(nil, y), equal, same)
+		for _, within := range []bool{false, true} {
+			by := references(t, "caller.subject", "header.x", "client_ip")
+			s, o := newSubject(a, by, within), newSubject(b, by, within)
+			x, y := exchange(c, subject, one), exchange(d, a, other)
+			same := a == b && c == d && subject == a && network(x.Request.Client) == network(y.Request.Client)
+			if equal := bytes.Equal(s.appendKey(nil, x), o.appendKey(nil, y)); equal != same {
+				t.Errorf("%q and %q: one key is %v, want %v", s.appendKey(nil, x), o.appendKey(nil, y), equal, same)
+			}
 		}
 	})
+}
+
+// network is what one customer has: an address of IPv4, or 64 bits of one of IPv6.
+func network(client netip.Addr) netip.Prefix {
+	client = client.Unmap().WithZone("")
+	p, _ := client.Prefix(min(client.BitLen(), 64))
+	return p
 }
 
 func TestNetwork(t *testing.T) {
@@ -80,7 +90,7 @@ func TestNetwork(t *testing.T) {
 	} {
 		x := sluice.NewExchange(nil)
 		x.Request.Client, _ = netip.ParseAddr(client)
-		if got := string(appendNetwork(nil, x)); got != want {
+		if got := string((&subject{}).appendNetwork(nil, x)); got != want {
 			t.Errorf("%s: %s, want %s", client, got, want)
 		}
 	}

@@ -14,8 +14,8 @@ type told struct {
 	// policy is the whole value of RateLimit-Policy, and item the beginning of that of RateLimit.
 	policy, item string
 	quota        int64
-	// refusals are made as they are first needed, one for each number of seconds up to about two minutes, because
-	// they may come in a flood.
+	// refusals are those of late, each in the place of its number of seconds: they may come in a flood, in which many
+	// are told the same.
 	refusals *[128]atomic.Pointer[sluice.Error]
 }
 
@@ -37,8 +37,6 @@ func newTold(c *Config) told {
 // seconds is a duration in whole seconds, rounded up.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-var rateLimit = []byte("RateLimit")
-
 // tell sets the fields of an answer. The time in them is when the next will be let through, or when the bucket is full
 // again while there is one.
 func (t *told) tell(h *sluice.Header, taken sluice.Taken) {
@@ -51,7 +49,7 @@ func (t *told) tell(h *sluice.Header, taken sluice.Taken) {
 		h.Add("RateLimit-Policy", t.policy)
 		var buffer [128]byte
 		value := strconv.AppendInt(append(buffer[:0], t.item...), taken.Remaining, 10)
-		h.CopyField(rateLimit, strconv.AppendInt(append(value, ";t="...), seconds(reset), 10))
+		h.AddCopy("RateLimit", strconv.AppendInt(append(value, ";t="...), seconds(reset), 10))
 	case legacyHeaders:
 		h.SetInt("X-RateLimit-Limit", t.quota)
 		h.SetInt("X-RateLimit-Remaining", taken.Remaining)
@@ -62,12 +60,9 @@ func (t *told) tell(h *sluice.Header, taken sluice.Taken) {
 // refusal is the answer to whom the next is there after a time.
 func (t *told) refusal(retry time.Duration) *sluice.Error {
 	after := max(1, seconds(retry))
-	if after >= int64(len(t.refusals)) {
-		return newRefusal(after)
-	}
-	known := &t.refusals[after]
+	known := &t.refusals[after%int64(len(t.refusals))]
 	e := known.Load()
-	if e == nil {
+	if e == nil || e.RetryAfter != time.Duration(after)*time.Second {
 		e = newRefusal(after)
 		known.Store(e)
 	}

@@ -50,7 +50,7 @@ type handler struct {
 // Serve brings the deadline forward. It stays there: a streamed answer, or a request's body that is still read, falls
 // under it too. Where the answer lasts it is put back.
 func (h *handler) Serve(x *sluice.Exchange) error {
-	before, mine := x.Deadline, h.now().Add(h.after)
+	before, mine := x.Deadline, x.Now(h.now).Add(h.after)
 	if before.IsZero() || mine.Before(before) {
 		x.Deadline = mine
 	}

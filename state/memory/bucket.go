@@ -21,13 +21,17 @@ func (b bucket) end() int64 { return b.at + 1 }
 
 // Take asks a token bucket.
 func (s *State) Take(_ context.Context, key []byte, limit sluice.Bucket, n int64) (sluice.Taken, error) {
-	now := s.now().UnixNano()
-	var taken sluice.Taken
+	return s.TakeAt(s.now(), key, limit, n), nil
+}
+
+// TakeAt asks a token bucket at that time.
+func (s *State) TakeAt(at time.Time, key []byte, limit sluice.Bucket, n int64) (taken sluice.Taken) {
+	now := at.UnixNano()
 	s.buckets.update(key, now, func(b bucket) bucket {
 		b, taken = b.take(now, limit, n)
 		return b
 	})
-	return taken, nil
+	return taken
 }
 
 // take takes up to n. All times in it are in parts of a nanosecond, of which there are limit.Rate.Count in one: then the

@@ -18,7 +18,10 @@ type State struct {
 	notices notices
 }
 
-var _ sluice.State = (*State)(nil)
+var (
+	_ sluice.State      = (*State)(nil)
+	_ sluice.CountersAt = (*State)(nil)
+)
 
 // The most that is kept: buckets and windows, each about 150 bytes with a key of usual length, and the bytes of values
 // with their keys.

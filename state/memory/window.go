@@ -14,13 +14,17 @@ func (w window) end() int64 { return w.ends }
 
 // Count adds to the counter of the window of the moment.
 func (s *State) Count(_ context.Context, key []byte, limit sluice.Window, n int64) (sluice.Taken, error) {
-	now := s.now().UnixNano()
-	var taken sluice.Taken
+	return s.CountAt(s.now(), key, limit, n), nil
+}
+
+// CountAt adds to the counter of the window of that time.
+func (s *State) CountAt(at time.Time, key []byte, limit sluice.Window, n int64) (taken sluice.Taken) {
+	now := at.UnixNano()
 	s.windows.update(key, now, func(w window) window {
 		w, taken = w.add(now, limit, n)
 		return w
 	})
-	return taken, nil
+	return taken
 }
 
 // add counts n or nothing. A counter of another window, also of another length from before the limit was changed, is over.

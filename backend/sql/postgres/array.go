@@ -8,7 +8,7 @@ import (
 
 // appendArrayValue appends a JSON array as PostgreSQL writes arrays: [1,null,"a"] is {1,NULL,"a"}, and arrays in it are
 // further dimensions. Raw is valid JSON. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
-func (c *Conn) appendArrayValue(dst []byte, elem kind, raw []byte) ([]byte, bound) {
+func (b *binder) appendArrayValue(dst []byte, elem kind, raw []byte) ([]byte, bound) {
 	if len(raw) == 0 || raw[0] != '[' {
 		return dst, notArray
 	}
@@ -38,7 +38,7 @@ func (c *Conn) appendArrayValue(dst []byte, elem kind, raw []byte) ([]byte, boun
 		}
 		end := skipJSON(raw, i)
 		how := isText
-		if dst, how = c.appendElement(dst, elem, raw[i:end]); how != isText {
+		if dst, how = b.appendElement(dst, elem, raw[i:end]); how != isText {
 			return dst, how
 		}
 		i = end
@@ -47,7 +47,7 @@ func (c *Conn) appendArrayValue(dst []byte, elem kind, raw []byte) ([]byte, boun
 }
 
 // appendElement appends one element that is no array of elements.
-func (c *Conn) appendElement(dst []byte, elem kind, raw []byte) ([]byte, bound) {
+func (b *binder) appendElement(dst []byte, elem kind, raw []byte) ([]byte, bound) {
 	if raw[0] == 'n' {
 		return append(dst, "NULL"...), isText
 	}
@@ -57,8 +57,8 @@ func (c *Conn) appendElement(dst []byte, elem kind, raw []byte) ([]byte, bound) 
 	if raw[0] != '"' {
 		return appendQuoted(dst, raw), isText
 	}
-	c.scratch = c.scratch[:0]
-	s := sluice.LookupJSON(raw, nil, &c.scratch).Bytes()
+	b.scratch = b.scratch[:0]
+	s := sluice.LookupJSON(raw, nil, &b.scratch).Bytes()
 	if elem == bytea {
 		b, how := appendBase64Value(nil, s)
 		if how != isBinary {

@@ -62,27 +62,41 @@ func (b bound) unfit() (code, message string) {
 // maxValue is how long a value may be: the server takes 1 GB, and memory on both sides several times that.
 const maxValue = 64 << 20
 
+// binder writes values as messages have them. It is for one goroutine at a time.
+type binder struct {
+	server  string // for errors; empty while it is not known
+	scratch []byte
+}
+
 // appendBind appends the message that binds values to the unnamed portal.
-func (c *Conn) appendBind(dst []byte, p *prepared, in *Input) ([]byte, error) {
-	if len(p.params) < len(in.Refs) {
-		return dst, &Error{Server: c.name, Code: codeMisuse, Message: "there are more values than parameters", Offset: -1, Outcome: NotSent}
-	}
+func (b *binder) appendBind(dst []byte, p *prepared, in *Input) ([]byte, error) {
 	dst, start := openMessage(dst, 'B')
-	dst = append(dst, p.head...)
-	n := uint16(len(p.params))
+	dst, err := b.appendValues(append(dst, p.head...), p.params, in)
+	if err != nil {
+		return dst, err
+	}
+	return closeMessage(append(dst, p.formats...), start), nil
+}
+
+// appendValues appends what the message has for its parameters: their formats, and their values.
+func (b *binder) appendValues(dst []byte, params []form, in *Input) ([]byte, error) {
+	if len(params) < len(in.Refs) {
+		return dst, &Error{Server: b.server, Code: codeMisuse, Message: "there are more values than parameters", Offset: -1, Outcome: NotSent}
+	}
+	n := uint16(len(params))
 	dst = binary.BigEndian.AppendUint16(dst, n)
 	formats := len(dst)
-	for range p.params {
+	for range params {
 		dst = append(dst, 0, 0)
 	}
 	dst = binary.BigEndian.AppendUint16(dst, n)
 	keys := in.Keys
-	for i, f := range p.params {
+	for i, f := range params {
 		at := len(dst)
 		dst = append(dst, 0, 0, 0, 0)
 		var how bound
 		if i < len(in.Refs) {
-			dst, how = c.appendValue(dst, f, in.Refs[i].Value(in.X))
+			dst, how = b.appendValue(dst, f, in.Refs[i].Value(in.X))
 		} else {
 			dst, keys, how = appendBoundKey(dst, f, keys)
 		}
@@ -93,7 +107,7 @@ func (c *Conn) appendBind(dst []byte, p *prepared, in *Input) ([]byte, error) {
 		switch {
 		case how > isBinary:
 			code, message := how.unfit()
-			return dst, &Error{Server: c.name, Code: code, Message: message, Param: i + 1, Offset: -1, Outcome: NotSent}
+			return dst, &Error{Server: b.server, Code: code, Message: message, Param: i + 1, Offset: -1, Outcome: NotSent}
 		case how == isNull:
 			size = -1
 		}
@@ -104,13 +118,13 @@ func (c *Conn) appendBind(dst []byte, p *prepared, in *Input) ([]byte, error) {
 	}
 	if len(keys) > 0 {
 		_, message := notKey.unfit()
-		return dst, &Error{Server: c.name, Code: codeValue, Message: message, Offset: -1, Outcome: NotSent}
+		return dst, &Error{Server: b.server, Code: codeValue, Message: message, Offset: -1, Outcome: NotSent}
 	}
-	return closeMessage(append(dst, p.formats...), start), nil
+	return dst, nil
 }
 
 // appendValue appends a value of a request for a parameter. What the server reads from text as well goes as text.
-func (c *Conn) appendValue(dst []byte, f form, v sluice.Value) ([]byte, bound) {
+func (b *binder) appendValue(dst []byte, f form, v sluice.Value) ([]byte, bound) {
 	typ := v.Type()
 	if typ == sluice.Absent || typ == sluice.Null {
 		return dst, isNull
@@ -136,7 +150,7 @@ func (c *Conn) appendValue(dst []byte, f form, v sluice.Value) ([]byte, bound) {
 		}
 	case array, textArray:
 		if typ == sluice.JSON {
-			return c.appendArrayValue(dst, f.elem, v.Bytes())
+			return b.appendArrayValue(dst, f.elem, v.Bytes())
 		}
 	}
 	if typ == sluice.Text && !fitText(v.Bytes()) {

@@ -43,6 +43,7 @@ func (o *Options) fill() {
 type Conn struct {
 	raw      *pgconn.PgConn // hijacked: good for cancel requests only
 	net      net.Conn
+	source   source
 	front    *pgproto3.Frontend
 	options  Options
 	name     string // of the server, for errors
@@ -50,14 +51,15 @@ type Conn struct {
 	probe    probe
 	sender   sender
 
-	out     []byte   // what the next flush writes
-	first   []byte   // what comes before it
-	drop    []string // prepared statements that the server is to drop
-	scratch []byte
-	wire    wire
-	limit   limit
-	status  byte  // of the transaction: I, T or E, as ReadyForQuery says
-	err     error // why the connection is of no more use
+	out    []byte   // what the next flush writes
+	first  []byte   // what comes before it
+	drop   []string // prepared statements that the server is to drop
+	binder binder
+	wire   wire
+	batch  batch
+	limit  limit
+	status byte  // of the transaction: I, T or E, as ReadyForQuery says
+	err    error // why the connection is of no more use
 
 	readOnly, wantReadOnly bool
 	begun                  begun
@@ -127,7 +129,8 @@ func take(ctx context.Context, raw *pgconn.PgConn, o Options) (*Conn, error) {
 		return nil, lost(name, err)
 	}
 	c := &Conn{raw: raw, net: h.Conn, options: o, name: name, settings: h.ParameterStatuses, status: h.TxStatus}
-	c.front = pgproto3.NewFrontend(c.net, c.net)
+	c.binder.server, c.source.net = name, c.net
+	c.front = pgproto3.NewFrontend(&c.source, c.net)
 	c.front.SetMaxBodyLen(o.MaxMessage)
 	c.limit.init()
 	c.rows.conn = c
@@ -166,7 +169,7 @@ func (c *Conn) Alive() bool {
 	if c.err != nil {
 		return false
 	}
-	if c.front.ReadBufferLen() == 0 && c.probe.quiet() {
+	if c.heard() && c.probe.quiet() {
 		return true
 	}
 	return c.hear()
@@ -192,7 +195,7 @@ func (c *Conn) hear() bool {
 			c.fail(err)
 			return false
 		}
-		if c.front.ReadBufferLen() == 0 && c.probe.quiet() {
+		if c.heard() && c.probe.quiet() {
 			return true
 		}
 	}

@@ -183,6 +183,9 @@ func TestTLS(t *testing.T) {
 	if got := run(t, c, describe(t, c, "SELECT sum(length(v)) AS n FROM (SELECT repeat('x', 1000) AS v FROM generate_series(1, 10000)) x"), Input{}); got != `{"n":10000000}` {
 		t.Errorf("got %s", got)
 	}
+	must(t, c.AsLine(t.Context(), lineTime))
+	nap, text := describe(t, c, "SELECT 1 AS nap FROM pg_sleep($1)"), describe(t, c, "SELECT length(repeat('x', $1::int)) AS n, repeat('x', $1::int) AS x")
+	c.wantBatch(t, `{"nap":1} {"n":1,"x":"x"} large {"n":2,"x":"xx"}`, nap, "0.25", text, "1", text, "200000", text, "2")
 	other := dial(t, config)
 	ask(t, other, "SELECT pg_terminate_backend("+pid(t, c)+")")
 	until(t, "it is seen to be dead", func() bool { return !c.Alive() })

@@ -47,8 +47,8 @@ func FuzzTextArray(f *testing.F) {
 		if stdjson.Unmarshal([]byte(raw), &v) != nil || !strings.HasPrefix(raw, "[") || strings.ContainsAny(raw, "{}0123456789") {
 			return
 		}
-		c := &Conn{}
-		out, how := c.appendArrayValue(nil, text, []byte(raw))
+		b := &binder{}
+		out, how := b.appendArrayValue(nil, text, []byte(raw))
 		if how != isText {
 			return
 		}

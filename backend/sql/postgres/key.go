@@ -31,14 +31,14 @@ const (
 )
 
 // AppendKey appends the value of a column of the row as a key; Column.Keys says of which columns there are keys.
-func (r *Rows) AppendKey(dst []byte, i int) []byte {
+func (r *row) AppendKey(dst []byte, i int) []byte {
 	v := r.values[i]
 	if v == nil || !r.stmt.Columns[i].Keys() {
 		return append(dst, byte(keyNull))
 	}
 	dst, ok := appendKey(dst, r.columns[i].kind, v)
 	if !ok {
-		r.malformed(i)
+		r.bad = i + 1
 	}
 	return dst
 }

@@ -67,7 +67,7 @@ func (c *Conn) misuse(what string) error {
 // start sends a prepared statement, with what must come before it, and reads until the server has taken it.
 func (c *Conn) start(s *Stmt, p *prepared, in *Input, deadline time.Time, who Contexter, lsn bool) error {
 	var err error
-	if c.out, err = c.appendBind(c.out[:0], p, in); err != nil {
+	if c.out, err = c.binder.appendBind(c.out[:0], p, in); err != nil {
 		c.out = c.out[:0]
 		return err
 	}

@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"encoding/binary"
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -21,10 +19,8 @@ import (
 //
 // Columns count from 0. Rows hold one row at a time, however many there are.
 type Rows struct {
+	row
 	conn     *Conn
-	stmt     *Stmt
-	columns  []form
-	values   [][]byte // of the row, in the connection's memory
 	err      error
 	affected int64
 	lsn      uint64
@@ -34,7 +30,7 @@ type Rows struct {
 }
 
 func (r *Rows) begin(s *Stmt, p *prepared, lsn bool) {
-	*r = Rows{conn: r.conn, stmt: s, columns: p.columns, wantLSN: lsn, open: true}
+	*r = Rows{conn: r.conn, row: row{stmt: s, columns: p.columns}, wantLSN: lsn, open: true}
 }
 
 // Step moves to the next row. At the end, and on an error, it returns false: Err tells them apart. The end of a statement
@@ -131,46 +127,35 @@ func (r *Rows) drain() {
 
 // AppendRow appends the row as a JSON object.
 func (r *Rows) AppendRow(dst []byte) []byte {
-	if len(r.columns) == 0 {
-		return append(dst, '{', '}')
-	}
-	heads := r.stmt.heads
-	for i, v := range r.values {
-		dst = append(dst, heads[i]...)
-		dst = r.appendValue(dst, i, v)
-	}
-	return append(dst, '}')
-}
-
-// AppendValue appends the value in column i as JSON.
-func (r *Rows) AppendValue(dst []byte, i int) []byte { return r.appendValue(dst, i, r.values[i]) }
-
-func (r *Rows) appendValue(dst []byte, i int, v []byte) []byte {
-	if v == nil {
-		return append(dst, "null"...)
-	}
-	at := len(dst)
-	dst, ok := encoder{r.stmt.Int64Text}.appendValue(dst, r.columns[i], v)
-	if !ok {
-		// The server's format is not what it says: no row of this may look whole.
-		r.malformed(i)
-		return append(dst[:at], "null"...)
-	}
+	dst = r.row.AppendRow(dst)
+	r.judge()
 	return dst
 }
 
-func (r *Rows) malformed(i int) {
-	e := &Error{Server: r.conn.name, Code: codeLost, Offset: -1, Outcome: r.conn.outcome(),
-		Message: fmt.Sprintf("the value of column %s is not in the format of its type", strconv.Quote(r.stmt.Columns[i].Name))}
+// AppendValue appends the value in column i as JSON.
+func (r *Rows) AppendValue(dst []byte, i int) []byte {
+	dst = r.appendValue(dst, i, r.values[i])
+	r.judge()
+	return dst
+}
+
+// AppendKey appends the value of a column of the row as a key; Column.Keys says of which columns there are keys.
+func (r *Rows) AppendKey(dst []byte, i int) []byte {
+	dst = r.row.AppendKey(dst, i)
+	r.judge()
+	return dst
+}
+
+// judge gives the connection up if a value was not in the format of its type: no row of this may look whole.
+func (r *Rows) judge() {
+	if r.bad == 0 {
+		return
+	}
+	e := r.malformed(r.conn.name)
+	e.Outcome = r.conn.outcome()
 	r.conn.kill(e)
 	r.ended, r.err = true, e
 }
-
-// IsNull tells whether the value in column i is NULL.
-func (r *Rows) IsNull(i int) bool { return r.values[i] == nil }
-
-// Int is the value in column i, if it is an integer that 64 bits hold, of whichever type of numbers but floats.
-func (r *Rows) Int(i int) (n int64, ok bool) { return intOf(r.columns[i].kind, r.values[i]) }
 
 // affected is the number that a command tag ends with, such as 3 in "INSERT 0 3"; zero of a read.
 func affected(tag []byte) int64 {

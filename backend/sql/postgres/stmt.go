@@ -25,6 +25,7 @@ type Stmt struct {
 	// Int64Text has integers of 64 bits, and numerics, answered as strings. It may be set before the first use.
 	Int64Text bool
 
+	pace   pace
 	told   []uint32 // types that the server does not infer by itself; nil for most statements
 	params []form   // of those that are not PostgreSQL's own, whose numbers differ
 	heads  [][]byte
@@ -78,6 +79,7 @@ type prepared struct {
 	name    string
 	used    uint64
 	params  []form
+	alike   bool // the parameters are those of the statement
 	columns []form
 	head    []byte // of the Bind message: the names of the portal and the statement
 	formats []byte // its end: in which formats results are wanted
@@ -228,6 +230,7 @@ func (p *prepared) fit(s *Stmt, params []uint32, fields []pgproto3.FieldDescript
 		}
 		p.columns = append(p.columns, c.form)
 	}
+	p.alike = slices.Equal(p.params, s.params)
 	p.head = append(append([]byte{0}, p.name...), 0)
 	p.formats = append(p.formats, byte(len(p.columns)>>8), byte(len(p.columns)))
 	for _, f := range p.columns {

@@ -107,8 +107,8 @@ func (c *Conn) flush() error {
 	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
 		c.out = nil
 	}
-	if cap(c.scratch) > keptBuffer {
-		c.scratch = nil
+	if cap(c.binder.scratch) > keptBuffer {
+		c.binder.scratch = nil
 	}
 	if err != nil {
 		e := lost(c.name, err)

@@ -29,6 +29,8 @@ type Cluster struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
+	errands sync.Pool // of *Errand
+
 	reached chan struct{}
 	counts  counts
 	away    sluice.Histogram // how long there was no primary
@@ -63,6 +65,7 @@ func Open(o Options) (*Cluster, error) {
 func build(o Options) (*Cluster, error) {
 	c := &Cluster{options: o, reached: make(chan struct{})}
 	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.errands.New = func() any { return &Errand{signal: make(chan struct{}, 1)} }
 	c.view.Store(&view{problem: errNotYet, next: make(chan struct{})})
 	for _, one := range o.Servers {
 		s, err := c.newServer(one)
@@ -86,6 +89,9 @@ func (c *Cluster) Close() {
 	var closing sync.WaitGroup
 	for _, s := range c.servers {
 		closing.Go(s.pool.Close)
+		if s.lines != nil {
+			closing.Go(s.lines.close)
+		}
 	}
 	closing.Wait()
 }

@@ -16,6 +16,7 @@ type Lease struct {
 
 	cluster    *Cluster
 	server     *server
+	pool       *pool.Pool[*session]
 	held       *pool.Held[*session]
 	generation uint64
 	term       *term // of the primary, or the last known
@@ -64,14 +65,14 @@ func (l *Lease) Committed(lsn uint64) (version sluice.Version, ok bool) {
 // is gone, or is no primary any more, all connections to it are dropped, and all servers are asked who is the primary
 // now. The lease must not be used again.
 func (l *Lease) Release(err error) {
-	s, held := l.server, l.held
+	s, from, held := l.server, l.pool, l.held
 	if err != nil && l.failed(err) {
 		l.cluster.suspect(s, l.generation, err)
 	}
-	l.Conn, l.held = nil, nil
+	l.Conn, l.held, l.pool = nil, nil, nil
 	held.Conn.lent.Store(unlent)
 	s.inFlight.Add(-1)
-	s.pool.Release(held, false)
+	from.Release(held, false)
 }
 
 // failed tells whether an error says something about the server, not about the statement. A server that is the primary and
@@ -97,9 +98,14 @@ func Retryable(err error) bool {
 
 // lend takes a connection of a server. It is nil without an error if the server was given up meanwhile.
 func (c *Cluster) lend(s *server, deadline time.Time, readOnly bool) (*Lease, error) {
+	return c.lendFrom(s, s.pool, deadline, readOnly)
+}
+
+// lendFrom takes a connection from one of the pools of a server.
+func (c *Cluster) lendFrom(s *server, from *pool.Pool[*session], deadline time.Time, readOnly bool) (*Lease, error) {
 	generation := s.generation.Load()
 	s.inFlight.Add(1)
-	h, err := s.pool.Acquire(deadline, readOnly)
+	h, err := from.Acquire(deadline, readOnly)
 	if err != nil {
 		s.inFlight.Add(-1)
 		if _, dial := errors.AsType[*pool.DialError](err); dial && gone(err) {
@@ -110,12 +116,12 @@ func (c *Cluster) lend(s *server, deadline time.Time, readOnly bool) (*Lease, er
 	}
 	if s.generation.Load() != generation {
 		s.inFlight.Add(-1)
-		s.pool.Release(h, false)
+		from.Release(h, false)
 		return nil, nil
 	}
 	if start := s.start.Load(); start != 0 && h.Conn.start != 0 && h.Conn.start != start {
 		s.inFlight.Add(-1)
-		s.pool.Release(h, true)
+		from.Release(h, true)
 		c.doubt(s, generation)
 		return nil, nil
 	}
@@ -124,7 +130,7 @@ func (c *Cluster) lend(s *server, deadline time.Time, readOnly bool) (*Lease, er
 		h.Conn.lent.Store(lentToWrite)
 	}
 	l := &h.Conn.lease
-	*l = Lease{Conn: h.Conn.conn, cluster: c, server: s, held: h, generation: generation, write: !readOnly}
+	*l = Lease{Conn: h.Conn.conn, cluster: c, server: s, pool: from, held: h, generation: generation, write: !readOnly}
 	return l, nil
 }
 

@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"slices"
+
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/sql/postgres"
 	"github.com/sluiceapi/sluice/backend/sql/postgres/pool"
 )
 
@@ -39,6 +42,9 @@ func (c *Cluster) measure() {
 	}
 	for _, s := range c.servers {
 		c.measureServer(s)
+		if s.lines != nil {
+			c.measureLines(s)
+		}
 	}
 }
 
@@ -51,7 +57,7 @@ func (c *Cluster) measureServer(s *server) {
 			return f(c.status(s, c.options.Now()))
 		}
 	}
-	stat := func(f func(pool.Stats) float64) func() float64 { return func() float64 { return f(s.pool.Stats()) } }
+	stat := func(f func(pool.Stats) float64) func() float64 { return func() float64 { return f(s.stats()) } }
 	gauge := func(name, help string, f func() float64) {
 		c.options.Metrics.Gauge("sluice_sql_"+name, help, f, labels...)
 	}
@@ -92,6 +98,22 @@ func (c *Cluster) measureServer(s *server) {
 		defer c.mu.Unlock()
 		return float64(s.ejected)
 	})
+}
+
+// measureLines makes the series of the lines to a server.
+func (c *Cluster) measureLines(s *server) {
+	labels := c.labels(sluice.Label{Name: "server", Value: s.Address})
+	m := c.options.Metrics
+	m.Gauge("sluice_sql_line_queue", "Reads that wait for a line", func() float64 { return float64(s.lines.stats().Queued) }, labels...)
+	total := func(name, help string, f func(LineStats) int64, more ...sluice.Label) {
+		m.Total("sluice_sql_line_"+name, help, func() float64 { return float64(f(s.lines.stats())) }, append(slices.Clip(labels), more...)...)
+	}
+	total("reads_total", "Reads that were sent on lines", func(st LineStats) int64 { return st.Reads })
+	total("batches_total", "Batches that they were sent in", func(st LineStats) int64 { return st.Batches })
+	for d := postgres.Straight + 1; d < postgres.Detours; d++ {
+		total("detours_total", "Reads that a line did not answer, and that ran on a connection of their own",
+			func(st LineStats) int64 { return st.Detours[d] }, sluice.Label{Name: "reason", Value: d.String()})
+	}
 }
 
 func flag(b bool) float64 {

@@ -44,6 +44,9 @@ type Options struct {
 type Pool struct {
 	// Max is how many there are at most. 0 is 20.
 	Max int
+	// Lines is how many of them reads share, whole batches at a time; there are fewer if Max is less than one more than
+	// twice as many.
+	Lines int
 	// MinIdle is how many are kept open and unused.
 	MinIdle int
 	// AcquireTimeout is how long a caller waits for one. 0 is 200 ms.
@@ -96,7 +99,7 @@ func (o Options) Check() error {
 		return sluice.At("url", errors.New("there is no server"))
 	case primaries > 1:
 		return sluice.At("primary", fmt.Errorf("there are %d addresses of the primary; want one", primaries))
-	case o.Pool.Max < 1 || o.Pool.MinIdle < 0 || o.Pool.MinIdle > o.Pool.Max:
+	case o.Pool.Max < 1 || o.Pool.Lines < 0 || o.Pool.MinIdle < 0 || o.Pool.MinIdle > o.Pool.Max:
 		return sluice.At("pool", fmt.Errorf("max is %d and min_idle is %d; want max at least 1 and min_idle no more than max", o.Pool.Max, o.Pool.MinIdle))
 	case o.Pool.AcquireTimeout < 0 || o.Pool.IdleTimeout < 0 || o.Pool.Lifetime < 0:
 		return sluice.At("pool", errors.New("a time is negative; want none below 0"))

@@ -222,17 +222,5 @@ func (v *view) holds(r *candidate, floor sluice.Version) bool {
 func (l *Lease) take(v *view, pick *choice) {
 	c := l.cluster
 	l.term, l.timed, l.reason, l.lost = v.term, v.timed, pick.reason, pick.reason == LostWrite
-	switch {
-	case pick.replica != nil:
-		l.version, l.known = v.version(c.options.Source, pick.replica)
-	case v.timed:
-		l.version = sluice.Version{Source: c.options.Source, Timeline: v.term.timeline, Timed: true,
-			Position: uint64(c.options.Now().Add(-skew).UnixMilli())}
-		l.known = true
-	default:
-		if at := v.term.flush.Load(); at > 0 {
-			l.version = sluice.Version{Source: c.options.Source, Timeline: v.term.timeline, Position: at - 1}
-			l.known = true
-		}
-	}
+	l.version, l.known = c.versionOf(v, pick)
 }

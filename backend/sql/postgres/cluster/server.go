@@ -13,6 +13,7 @@ import (
 type server struct {
 	Server
 	pool     *pool.Pool[*session]
+	lines    *lines // nil if there are none
 	probe    *probe
 	kick     chan struct{} // asks for a probe now
 	inFlight atomic.Int64
@@ -41,14 +42,29 @@ func (c *Cluster) newServer(s Server) (*server, error) {
 	n.probe = &probe{config: probeConfig(s), timeout: o.ProbeTimeout, now: o.Now}
 	waits := c.waitHistogram(s.Address)
 	var err error
-	n.pool, err = pool.New(pool.Options[*session]{
+	options := pool.Options[*session]{
 		Dial: func(ctx context.Context) (*session, error) {
 			return dial(ctx, s, o.Conn, &n.sessions)
 		},
-		Max: o.Pool.Max, MinIdle: o.Pool.MinIdle, AcquireTimeout: o.Pool.AcquireTimeout,
+		Max: o.Pool.Max - o.Pool.lines(), MinIdle: o.Pool.MinIdle - o.Pool.idleLines(), AcquireTimeout: o.Pool.AcquireTimeout,
 		IdleTimeout: o.Pool.IdleTimeout, Lifetime: o.Pool.Lifetime, Waited: waits.Observe, Now: o.Now,
-	})
+	}
+	if n.pool, err = pool.New(options); err != nil || o.Pool.lines() == 0 {
+		return n, err
+	}
+	if n.lines, err = c.newLines(n, options); err != nil {
+		n.pool.Close()
+	}
 	return n, err
+}
+
+// stats are those of all connections to the server that are lent, lines among them.
+func (s *server) stats() pool.Stats {
+	all := s.pool.Stats()
+	if s.lines != nil {
+		all = all.Plus(s.lines.pool.Stats())
+	}
+	return all
 }
 
 // kickNow asks for a probe without waiting for its time.
@@ -135,6 +151,9 @@ func (c *Cluster) take(s *server, a *answer) {
 	}
 	if before == nil {
 		s.pool.Retry()
+		if s.lines != nil {
+			s.lines.pool.Retry()
+		}
 	}
 	s.sight, s.err, s.strikes = a, nil, 0
 	s.start.Store(a.facts.start)
@@ -165,6 +184,9 @@ func (c *Cluster) forget(s *server, why error) {
 	s.start.Store(0)
 	s.generation.Add(1)
 	s.pool.Reset()
+	if s.lines != nil {
+		s.lines.pool.Reset()
+	}
 }
 
 // suspect gives a server up for which a connection of that generation has failed, and has all servers asked now.

@@ -97,6 +97,10 @@ func (c *Cluster) breakOff(v *view) {
 	for _, s := range c.servers {
 		replaced := v.primary != nil && v.primary != s
 		silent := s.sight == nil && s.err == errSilent
-		s.sessions.cut(silent && (replaced || len(v.replicas) > 0), replaced)
+		elsewhere := silent && (replaced || len(v.replicas) > 0)
+		s.sessions.cut(elsewhere, replaced)
+		if s.lines != nil {
+			s.lines.sessions.cut(elsewhere, false)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluiceapi/sluice/backend/sql/postgres"
 	"github.com/sluiceapi/sluice/backend/sql/postgres/pool"
 )
 
@@ -69,7 +70,17 @@ type Status struct {
 	Connections int
 	// Synchronous is the primary's synchronous_standby_names.
 	Synchronous string
-	Pool        pool.Stats
+	Pool        pool.Stats // of all connections that are lent, lines among them
+	Lines       LineStats
+}
+
+// LineStats is what the lines to a server have to do, and what they did.
+type LineStats struct {
+	Queued int // reads that wait for a line now
+
+	Reads   int64                   // sent on lines
+	Batches int64                   // they were sent in
+	Detours [postgres.Detours]int64 // that lines did not answer
 }
 
 // Status is what is known of each server, in the order of the options.
@@ -86,7 +97,7 @@ func (c *Cluster) Status() []Status {
 
 // status is what is known of one server. mu is held.
 func (c *Cluster) status(s *server, now time.Time) Status {
-	st := Status{Address: s.Address, State: s.state, Why: c.why(s), InFlight: s.inFlight.Load(), Pool: s.pool.Stats()}
+	st := Status{Address: s.Address, State: s.state, Why: c.why(s), InFlight: s.inFlight.Load(), Pool: s.stats(), Lines: s.lines.stats()}
 	a := s.sight
 	if a == nil {
 		return st

@@ -25,6 +25,17 @@ type Stats struct {
 	ClosedIdle     int64 // closed because they were unused
 }
 
+// Plus is the sum of the stats of two pools.
+func (s Stats) Plus(o Stats) Stats {
+	return Stats{
+		Max: s.Max + o.Max, Idle: s.Idle + o.Idle, InUse: s.InUse + o.InUse, Dialing: s.Dialing + o.Dialing, Waiting: s.Waiting + o.Waiting,
+		Acquires: s.Acquires + o.Acquires, Waits: s.Waits + o.Waits, WaitTime: s.WaitTime + o.WaitTime,
+		Exhausted: s.Exhausted + o.Exhausted, Refused: s.Refused + o.Refused, Dials: s.Dials + o.Dials, DialErrors: s.DialErrors + o.DialErrors,
+		ClosedBroken: s.ClosedBroken + o.ClosedBroken, ClosedReset: s.ClosedReset + o.ClosedReset,
+		ClosedLifetime: s.ClosedLifetime + o.ClosedLifetime, ClosedIdle: s.ClosedIdle + o.ClosedIdle,
+	}
+}
+
 type counts struct {
 	acquires, waits, exhausted, refused, dials, dialErrors int64
 	broken, reset, lifetime, idle                          int64

@@ -1,0 +1,103 @@
+package postgres
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// slowAverage and largeAverage are what a statement may take of a server's time, and bring of bytes, on average: more
+	// would hold up those behind it on a line.
+	slowAverage  = 5 * time.Millisecond
+	largeAverage = 32 << 10
+	// quickAverage is what a statement may take to wait for a line that is at work. To what takes longer the way there and
+	// back matters little, and a few lines would be all that there is for it.
+	quickAverage = time.Millisecond
+	// most is what an errand counts for at most: one that met a server, or a machine, that stood still for a moment says
+	// little of its statement.
+	most = 4 * slowAverage
+	// weight is that of what was before in an average, against one.
+	weight = 7
+	// leastRest and mostRest are for how long a statement that was slow or large stays off lines before it is tried there
+	// again: twice as long each time, and short at first, for it may have waited for a lock, or the server for a processor.
+	leastRest = 250 * time.Millisecond
+	mostRest  = 64 * time.Second
+	// wellFor is how many times as long as it was off a statement must do well on lines until that is forgotten.
+	wellFor = 8
+)
+
+// pace is what is known of a statement: how long it takes, and how large its results are. It decides whether the
+// statement goes over lines. All of it may be used at once; of two that learn at the same time one may be forgotten.
+type pace struct {
+	took atomic.Int64 // average, in ns
+	size atomic.Int64 // average, in bytes
+	off  atomic.Bool  // it does not go over lines
+	// Times are in ns since the Unix epoch.
+	left  atomic.Int64 // when it went off
+	until atomic.Int64 // when it is tried again
+	back  atomic.Int64 // when it came back
+	rest  atomic.Int64 // for how long it was off last, in ns
+}
+
+// onLine tells whether the statement goes over a line now: it only reads, and is neither slow nor large as far as is known.
+// Of one that was, one errand in a while is let through to find out: trial.
+func (s *Stmt) onLine(now func() time.Time) (fits, trial bool) {
+	if s.Writes {
+		return false, false
+	}
+	p := &s.pace
+	if !p.off.Load() {
+		return true, false
+	}
+	at, until := now().UnixNano(), p.until.Load()
+	trial = at >= until && p.until.CompareAndSwap(until, at+p.rest.Load())
+	return trial, trial
+}
+
+// learn takes in what an errand took that was answered.
+func (p *pace) learn(took time.Duration, size int, trial bool) {
+	switch well := took < slowAverage && size < largeAverage; {
+	case !p.off.Load():
+		p.average(took, size)
+	case trial && well:
+		p.took.Store(int64(took))
+		p.size.Store(int64(size))
+		p.back.Store(time.Now().UnixNano())
+		p.off.Store(false)
+	case trial:
+		p.away(time.Now())
+	}
+}
+
+func (p *pace) average(took time.Duration, size int) {
+	took = min(took, most)
+	t, n := p.took.Load(), p.size.Load()
+	newT, newN := t+(int64(took)-t)/(weight+1), n+(int64(size)-n)/(weight+1)
+	if newT != t {
+		p.took.Store(newT)
+	}
+	if newN != n {
+		p.size.Store(newN)
+	}
+	if newT > int64(slowAverage) || newN > largeAverage {
+		p.away(time.Now())
+	}
+}
+
+// away takes the statement off lines for a while. Of many errands that find so at the same time one does.
+func (p *pace) away(now time.Time) {
+	at, off := now.UnixNano(), p.off.Load()
+	left := p.left.Load()
+	if off && at-left < int64(leastRest)/2 || !p.left.CompareAndSwap(left, at) {
+		return
+	}
+	rest := min(max(2*p.rest.Load(), int64(leastRest)), int64(mostRest))
+	if !off && at-p.back.Load() > wellFor*p.rest.Load() {
+		rest = int64(leastRest)
+	}
+	p.rest.Store(rest)
+	p.until.Store(at + rest)
+	p.off.Store(true)
+	p.took.Store(0)
+	p.size.Store(0)
+}
