@@ -84,7 +84,12 @@ func (t *httpTrial) verdict() error {
 		fmt.Printf("%-34s  %6d  %10d  %s\n", r.name, r.cases, r.bad, r.note)
 	}
 	for _, r := range t.rows {
-		for _, fault := range r.faults {
+		const most = 25
+		for i, fault := range r.faults {
+			if i == most {
+				fmt.Printf("%s: and %d more\n", r.name, len(r.faults)-most)
+				break
+			}
 			fmt.Printf("%s: %s\n", r.name, fault)
 		}
 	}
