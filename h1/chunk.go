@@ -13,6 +13,16 @@ type chunks struct {
 	left int64 // of the present chunk
 	// inside is set from a chunk's first byte until its CRLF was read.
 	inside bool
+	// excess is how much more than content was sent than content needs.
+	excess int64
+}
+
+// add takes account of a chunk. It is false when extensions were so many that they are not for the content's sake: a byte
+// a chunk may be, but not ever more around it.
+func (d *chunks) add(line []byte, size int64) bool {
+	const fair, most = 16, 16 << 10 // as net/http has it
+	d.excess = max(d.excess+int64(len(line))+4-fair-2*size, 0)
+	return d.excess <= most
 }
 
 const (
@@ -56,7 +66,7 @@ func (d *chunks) next(b *Body) error {
 		return err
 	}
 	size, ok := chunkSize(line)
-	if !ok {
+	if !ok || !d.add(line, size) {
 		return ErrChunk
 	}
 	b.buffer.Skip(len(line) + 2)
@@ -180,7 +190,7 @@ const lastChunk = "0\r\n\r\n"
 // wholeChunks is how long the body in chunks is that b begins with, and its content's length; zero when b does not hold
 // all of it, or it has a trailer or is not as it must be.
 func wholeChunks(b []byte) (length int, content int64) {
-	for {
+	for d := (chunks{}); ; {
 		rest := b[length:]
 		if len(rest) >= len(lastChunk) && string(rest[:len(lastChunk)]) == lastChunk {
 			return length + len(lastChunk), content
@@ -193,7 +203,7 @@ func wholeChunks(b []byte) (length int, content int64) {
 			return 0, 0
 		}
 		size, ok := chunkSize(line)
-		if !ok || size == 0 || size+2 > int64(len(data)) || string(data[size:size+2]) != "\r\n" {
+		if !ok || !d.add(line, size) || size == 0 || size+2 > int64(len(data)) || string(data[size:size+2]) != "\r\n" {
 			return 0, 0
 		}
 		length += len(line) + 2 + int(size) + 2
