@@ -164,12 +164,65 @@ func chunkSize(line []byte) (size int64, ok bool) {
 	if digits == 0 {
 		return 0, false
 	}
-	rest := line[digits:]
-	if len(rest) == 0 {
-		return size, true
+	return size, extensions(line[digits:])
+}
+
+// extensions tells whether b is `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` (RFC 9112, section
+// 7.1.1).
+func extensions(b []byte) bool {
+	for len(b) > 0 {
+		if b = trimStart(b); len(b) == 0 || b[0] != ';' {
+			return false
+		}
+		b = trimStart(b[1:])
+		n := tokenLength(b)
+		if n == 0 {
+			return false
+		}
+		b = b[n:]
+		value := trimStart(b)
+		if len(value) == 0 || value[0] != '=' {
+			continue
+		}
+		value = trimStart(value[1:])
+		if n = tokenLength(value); n == 0 {
+			n = quotedLength(value)
+		}
+		if n == 0 {
+			return false
+		}
+		b = value[n:]
 	}
-	rest = trim(rest)
-	return size, len(rest) > 0 && rest[0] == ';' && plain(rest)
+	return true
+}
+
+// tokenLength is how long the token is that b begins with, zero for none.
+func tokenLength(b []byte) int {
+	n := 0
+	for n < len(b) && token[b[n]] {
+		n++
+	}
+	return n
+}
+
+// quotedLength is how long the quoted string is that b begins with (RFC 9110, section 5.6.4), zero for none.
+func quotedLength(b []byte) int {
+	if len(b) == 0 || b[0] != '"' {
+		return 0
+	}
+	for n := 1; n < len(b); n++ {
+		switch {
+		case control[b[n]]:
+			return 0
+		case b[n] == '"':
+			return n + 1
+		case b[n] == '\\':
+			if n++; n == len(b) || control[b[n]] {
+				return 0
+			}
+		}
+	}
+	return 0
 }
 
 func hexDigit(c byte) int {
