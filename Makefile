@@ -118,7 +118,7 @@ prove-upstreams: ## Of three hosts one killed, one slow, one failing: no idempot
 .PHONY: prove-http
 prove-http: ## HTTP to the letter: the battery, bytes that pass, hostile answers, h1spec, h2spec, slowhttptest, WebSockets
 	@test/needs.sh slowhttptest:slowhttptest:'what needs slowhttptest'
-	go run ./prove http -nethttp
+	go run ./prove http
 
 .PHONY: prove-jobs
 prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied; without the fence, that shows
