@@ -13,6 +13,16 @@ type chunks struct {
 	left int64 // of the present chunk
 	// inside is set from a chunk's first byte until its CRLF was read.
 	inside bool
+	// excess is how much more than content was sent than content needs.
+	excess int64
+}
+
+// add takes account of a chunk. It is false when extensions were so many that they are not for the content's sake: a byte
+// a chunk may be, but not ever more around it.
+func (d *chunks) add(line []byte, size int64) bool {
+	const fair, most = 16, 16 << 10 // as net/http has it
+	d.excess = max(d.excess+int64(len(line))+4-fair-2*size, 0)
+	return d.excess <= most
 }
 
 const (
@@ -56,7 +66,7 @@ func (d *chunks) next(b *Body) error {
 		return err
 	}
 	size, ok := chunkSize(line)
-	if !ok {
+	if !ok || !d.add(line, size) {
 		return ErrChunk
 	}
 	b.buffer.Skip(len(line) + 2)
@@ -154,12 +164,65 @@ func chunkSize(line []byte) (size int64, ok bool) {
 	if digits == 0 {
 		return 0, false
 	}
-	rest := line[digits:]
-	if len(rest) == 0 {
-		return size, true
+	return size, extensions(line[digits:])
+}
+
+// extensions tells whether b is `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` (RFC 9112, section
+// 7.1.1).
+func extensions(b []byte) bool {
+	for len(b) > 0 {
+		if b = trimStart(b); len(b) == 0 || b[0] != ';' {
+			return false
+		}
+		b = trimStart(b[1:])
+		n := tokenLength(b)
+		if n == 0 {
+			return false
+		}
+		b = b[n:]
+		value := trimStart(b)
+		if len(value) == 0 || value[0] != '=' {
+			continue
+		}
+		value = trimStart(value[1:])
+		if n = tokenLength(value); n == 0 {
+			n = quotedLength(value)
+		}
+		if n == 0 {
+			return false
+		}
+		b = value[n:]
 	}
-	rest = trim(rest)
-	return size, len(rest) > 0 && rest[0] == ';' && plain(rest)
+	return true
+}
+
+// tokenLength is how long the token is that b begins with, zero for none.
+func tokenLength(b []byte) int {
+	n := 0
+	for n < len(b) && token[b[n]] {
+		n++
+	}
+	return n
+}
+
+// quotedLength is how long the quoted string is that b begins with (RFC 9110, section 5.6.4), zero for none.
+func quotedLength(b []byte) int {
+	if len(b) == 0 || b[0] != '"' {
+		return 0
+	}
+	for n := 1; n < len(b); n++ {
+		switch {
+		case control[b[n]]:
+			return 0
+		case b[n] == '"':
+			return n + 1
+		case b[n] == '\\':
+			if n++; n == len(b) || control[b[n]] {
+				return 0
+			}
+		}
+	}
+	return 0
 }
 
 func hexDigit(c byte) int {
@@ -180,7 +243,7 @@ const lastChunk = "0\r\n\r\n"
 // wholeChunks is how long the body in chunks is that b begins with, and its content's length; zero when b does not hold
 // all of it, or it has a trailer or is not as it must be.
 func wholeChunks(b []byte) (length int, content int64) {
-	for {
+	for d := (chunks{}); ; {
 		rest := b[length:]
 		if len(rest) >= len(lastChunk) && string(rest[:len(lastChunk)]) == lastChunk {
 			return length + len(lastChunk), content
@@ -193,7 +256,7 @@ func wholeChunks(b []byte) (length int, content int64) {
 			return 0, 0
 		}
 		size, ok := chunkSize(line)
-		if !ok || size == 0 || size+2 > int64(len(data)) || string(data[size:size+2]) != "\r\n" {
+		if !ok || !d.add(line, size) || size == 0 || size+2 > int64(len(data)) || string(data[size:size+2]) != "\r\n" {
 			return 0, 0
 		}
 		length += len(line) + 2 + int(size) + 2

@@ -68,7 +68,7 @@ var (
 
 // End finds the end of the header at the beginning of b: how long it is with the empty line behind it, or zero while
 // that has not come. from is zero at first and then the next of the call before, so that no byte is looked at twice. A
-// line that does not end with CRLF is ErrLine at once.
+// line that does not end with CRLF is ErrLine at once, and so is what would be the last but for another CR.
 func End(b []byte, from int) (end, next int, err error) {
 	if from == 0 {
 		if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
@@ -80,7 +80,7 @@ func End(b []byte, from int) (end, next int, err error) {
 		if i < 0 {
 			return 0, from, nil
 		}
-		if i == 0 || b[from+i-1] != '\r' {
+		if i == 0 || b[from+i-1] != '\r' || i == 2 && b[from] == '\r' {
 			return 0, from, ErrLine
 		}
 		if i == 1 {

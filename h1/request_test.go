@@ -211,6 +211,22 @@ func (d requestDeparture) text() string {
 	return departure(d).over("GET / HTTP/1.1", "Host: a\r\n")
 }
 
+// A header that will not end as it must is refused when that is seen.
+func TestEndOfAHeader(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"\n", "GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nX: a\n", "GET / HTTP/1.1\r\n\n", "GET / HTTP/1.1\r\nX: a\r\n\r\r\n"} {
+		for at := range len(text) + 1 {
+			_, next, err := End([]byte(text[:at]), 0)
+			if err == nil {
+				_, _, err = End([]byte(text), next)
+			}
+			if !errors.Is(err, ErrLine) {
+				t.Errorf("%q in pieces of %d: %v", text, at, err)
+			}
+		}
+	}
+}
+
 func TestRequestDepartures(t *testing.T) {
 	t.Parallel()
 	var r Request

@@ -41,6 +41,9 @@ func readTarget(r *sluice.Request, dst, target, host []byte) ([]byte, error) {
 		if !sluice.SameToken(scheme, r.Scheme) {
 			return dst, errScheme
 		}
+		if err := checkHost(host); err != nil { // which it must be also where it does not count (RFC 9112, section 3.2)
+			return dst, err
+		}
 		if host, target = authority, path; len(path) == 0 || path[0] != '/' {
 			dst = append(append(dst[:0], '/'), path...)
 			target = dst[:len(dst):len(dst)]

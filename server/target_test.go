@@ -46,3 +46,14 @@ func TestReadTargetAllocatesNothing(t *testing.T) {
 		t.Errorf("path %q", r.Path)
 	}
 }
+
+// A Host must be one also where the target's authority takes its place.
+func TestHostBesideAnAbsoluteTarget(t *testing.T) {
+	t.Parallel()
+	for host, good := range map[string]bool{"a": true, "b:80": true, "": false, "a b": false, "a/b": false, "u@a": false, "[a]": false} {
+		r := sluice.Request{Method: "GET", Scheme: "http"}
+		if _, err := readTarget(&r, nil, []byte("http://c/d"), []byte(host)); (err == nil) != good || good && string(r.Host) != "c" {
+			t.Errorf("%q: %q, %v", host, r.Host, err)
+		}
+	}
+}
