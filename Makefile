@@ -51,8 +51,8 @@ dashboard: ## Make the Grafana dashboard and the PrometheusRule anew
 	go run ./deploy/grafana -deploy deploy
 
 .PHONY: fuzz
-fuzz: ## A minute each for the parsers of configs, routes, references, queries and cursors
-	test/fuzz.sh $${FUZZTIME:-1m} FuzzLoad FuzzRouter FuzzReference FuzzQueryValue FuzzCursor
+fuzz: ## A minute each for the parsers of configs, routes, references, queries, cursors and messages of HTTP/1.1
+	test/fuzz.sh $${FUZZTIME:-1m} FuzzLoad FuzzRouter FuzzReference FuzzQueryValue FuzzCursor FuzzRequest FuzzResponse FuzzChunks FuzzHTTP1
 
 .PHONY: fuzz-all
 fuzz-all: ## Every fuzz target, for FUZZTIME (20s)
@@ -118,7 +118,7 @@ prove-upstreams: ## Of three hosts one killed, one slow, one failing: no idempot
 .PHONY: prove-http
 prove-http: ## HTTP to the letter: the battery, bytes that pass, hostile answers, h1spec, h2spec, slowhttptest, WebSockets
 	@test/needs.sh slowhttptest:slowhttptest:'what needs slowhttptest'
-	go run ./prove http -nethttp
+	go run ./prove http
 
 .PHONY: prove-jobs
 prove-jobs: ## 20,000 jobs end once each, whatever is killed, frozen or emptied; without the fence, that shows

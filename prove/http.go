@@ -45,7 +45,8 @@ func proveHTTP(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("prove http", flag.ContinueOnError)
 	netHTTP := flags.Bool("nethttp", false, "the node reads HTTP/1.1 with net/http, which answers some cases otherwise: those are marked, and left out")
 	each := flags.Int("connections", 400, "slow connections of each sort")
-	only := flags.String("only", "", "the one part to run: battery, passing, h1spec, h2spec, slow or websocket")
+	only := flags.String("only", "", "the one part to run: battery, passing, h1spec, h2spec, slow, websocket or rivals")
+	rivals := flags.Bool("rivals", false, "send the battery to nginx and HAProxy too, where they are installed")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -62,8 +63,8 @@ func proveHTTP(ctx context.Context, args []string) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"battery", t.battery}, {"passing", t.passing}, {"h1spec", t.h1spec}, {"h2spec", t.h2spec}, {"slow", t.slow}, {"websocket", t.websocket}} {
-		if *only != "" && *only != part.name {
+	}{{"battery", t.battery}, {"passing", t.passing}, {"h1spec", t.h1spec}, {"h2spec", t.h2spec}, {"slow", t.slow}, {"websocket", t.websocket}, {"rivals", t.rivals}} {
+		if *only != "" && *only != part.name || part.name == "rivals" && !*rivals && *only == "" {
 			continue
 		}
 		progress(part.name)
@@ -83,7 +84,12 @@ func (t *httpTrial) verdict() error {
 		fmt.Printf("%-34s  %6d  %10d  %s\n", r.name, r.cases, r.bad, r.note)
 	}
 	for _, r := range t.rows {
-		for _, fault := range r.faults {
+		const most = 25
+		for i, fault := range r.faults {
+			if i == most {
+				fmt.Printf("%s: and %d more\n", r.name, len(r.faults)-most)
+				break
+			}
 			fmt.Printf("%s: %s\n", r.name, fault)
 		}
 	}

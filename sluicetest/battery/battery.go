@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Target is a server to hold to the cases. It answers every request with 200 and Seen.Echo of what it has read.
@@ -33,6 +34,8 @@ type Target struct {
 	Hasty string
 	// Splits is at how many places a case is split at most; zero is at every byte.
 	Splits int
+	// Patience is how long an answer may take to come; zero is 20 seconds.
+	Patience time.Duration
 
 	few bool // leaves out the cases of every octet
 }
@@ -53,6 +56,8 @@ type Fault struct {
 	Case, Way string
 	// Sent is the request, Got what came and Want what must come.
 	Sent, Got, Want string
+	// Taken tells that a request which is to be refused was answered with 200.
+	Taken bool
 }
 
 func (f Fault) String() string {
@@ -73,6 +78,9 @@ type Case struct {
 	// once leaves out the splits: of the cases for each octet there are many, all alike.
 	once bool
 }
+
+// Refused tells whether the request is to be refused.
+func (c Case) Refused() bool { return !slices.Contains(c.Want.status, 200) }
 
 // Want is an answer.
 type Want struct {

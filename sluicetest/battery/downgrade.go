@@ -179,7 +179,7 @@ func streams() []stream {
 		{name: "HTTP/2: a body with a length", fields: with("POST", "content-length", "3"), body: "abc", want: posted + "Content-Length: 3\r\n\r\nabc"},
 		{name: "HTTP/2: a body without a length", fields: with("POST"), body: "abc", want: posted + "Transfer-Encoding: chunked\r\n\r\nabc"},
 		{name: "HTTP/2: a body that looks like the end of chunks", fields: with("POST"), body: "0\r\n\r\nGET / HTTP/1.1\r\n\r\n", want: posted + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n"},
-		{name: "HTTP/2: trailers that were announced", fields: with("POST", "trailer", "t"), body: "abc", trailer: []string{"t", "v"}, want: posted + "Transfer-Encoding: chunked\r\n\r\nabc\r\n-- trailer\r\nT: v"},
+		{name: "HTTP/2: trailers that were announced", fields: with("POST", "trailer", "t"), body: "abc", trailer: []string{"t", "v"}, want: posted + "Trailer: T\r\nTransfer-Encoding: chunked\r\n\r\nabc\r\n-- trailer\r\nT: v"},
 		{name: "HTTP/2: trailers that were not announced do not pass", fields: with("POST"), body: "abc", trailer: []string{"t", "v"}, want: posted + "Transfer-Encoding: chunked\r\n\r\nabc"},
 		{name: "HTTP/2: a trailer that would frame does not pass", fields: with("POST"), body: "abc", trailer: []string{"transfer-encoding", "chunked"}, want: posted + "Transfer-Encoding: chunked\r\n\r\nabc"},
 		{name: "HTTP/2: the scheme of the connection is told, not that of the request", fields: replaced(":scheme", "https"), want: got + "\r\n"},

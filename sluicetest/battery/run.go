@@ -177,7 +177,7 @@ func (r *run) try(c Case, at int) *Fault {
 	defer sent.Wait()
 	defer conn.Close()
 	if got := r.judge(conn, c, at == whole); got != "" {
-		fault.Got = got
+		fault.Got, fault.Taken = got, c.Refused() && statusOf(conn.raw.String()) == 200
 		return fault
 	}
 	return nil
@@ -249,7 +249,11 @@ func (t *Target) dial(address string) (*conn, error) {
 		config.NextProtos = []string{"http/1.1"}
 		c.Conn = tls.Client(plain, config)
 	}
-	c.SetDeadline(time.Now().Add(patience))
+	wait := patience
+	if t.Patience > 0 {
+		wait = t.Patience
+	}
+	c.SetDeadline(time.Now().Add(wait))
 	c.reader = bufio.NewReader(io.TeeReader(c.Conn, &c.raw))
 	return c, nil
 }
