@@ -384,3 +384,32 @@ func TestPoolLines(t *testing.T) {
 		}
 	}
 }
+
+// TestLinesGeneration holds that what was queued for a server as it was before is not answered by it as it is now.
+func TestLinesGeneration(t *testing.T) {
+	t.Parallel()
+	p := servers.StartPostgres(t, servers.Options{})
+	s := open(t, withLines(1), p.URL("postgres"))
+	stmt := s.statement("SELECT $1::int AS n")
+	if _, err := s.share(stmt, 1, Want{}); err != nil {
+		t.Fatal(err)
+	}
+	n, e, x := s.servers[0].lines, s.NewErrand(), sluice.NewExchange(nil)
+	x.SetInput(0, sluice.IntValue(2))
+	until(t, "the statement is on lines", func() bool {
+		fits, err := e.Bind(stmt, &postgres.Input{Refs: numbered, X: x})
+		return err == nil && fits
+	})
+	before := s.status(p).Lines.Reads
+	n.mu.Lock()
+	e.generation = n.server.generation.Load() - 1
+	e.state.Store(queued)
+	n.push(e)
+	n.rouse()
+	n.mu.Unlock()
+	<-e.signal
+	if st := s.status(p).Lines; e.refused != errAgain || st.Reads != before || st.Queued != 0 {
+		t.Errorf("it was told %v; %+v, before %d reads", e.refused, st, before)
+	}
+	s.Done(e)
+}
