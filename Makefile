@@ -51,8 +51,8 @@ dashboard: ## Make the Grafana dashboard and the PrometheusRule anew
 	go run ./deploy/grafana -deploy deploy
 
 .PHONY: fuzz
-fuzz: ## A minute each for the parsers of configs, routes, references, queries and cursors
-	test/fuzz.sh $${FUZZTIME:-1m} FuzzLoad FuzzRouter FuzzReference FuzzQueryValue FuzzCursor
+fuzz: ## A minute each for the parsers of configs, routes, references, queries, cursors and messages of HTTP/1.1
+	test/fuzz.sh $${FUZZTIME:-1m} FuzzLoad FuzzRouter FuzzReference FuzzQueryValue FuzzCursor FuzzRequest FuzzResponse FuzzChunks FuzzHTTP1
 
 .PHONY: fuzz-all
 fuzz-all: ## Every fuzz target, for FUZZTIME (20s)

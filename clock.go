@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Arrived notes when the head of the request was there in full, for an engine that knows it anyhow.
+// Arrived notes what Now is to say: when the head of the request was there in full, for an engine that knows it anyhow, or
+// when that of an answer was, for a backend.
 func (x *Exchange) Arrived(at time.Time) { x.now = at }
 
 // Now is the time for what is decided on the way of the exchange: when it arrived, or what the clock said to who asked

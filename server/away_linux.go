@@ -23,9 +23,14 @@ func turnAway(raw syscall.RawConn) {
 	})
 }
 
-// isHalfClosed tells whether the other side has said that it sends no more, whatever of it is still unread.
-func isHalfClosed(fd uintptr) bool {
-	look := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+// hasLeft tells whether the other side has reset the connection, whatever of it is still unread; with ends, also whether it
+// has said that it sends no more.
+func hasLeft(fd uintptr, ends bool) bool {
+	var end int16
+	if ends {
+		end = unix.POLLRDHUP
+	}
+	look := []unix.PollFd{{Fd: int32(fd), Events: end}}
 	n, err := unix.Poll(look, 0)
-	return err == nil && n > 0 && look[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	return err == nil && n > 0 && look[0].Revents&(end|unix.POLLHUP|unix.POLLERR) != 0
 }

@@ -94,7 +94,7 @@ func (c *call) check() error {
 	case status != 0 && (status < 200 || status > 999):
 		return fmt.Errorf("%w: %d", errStatus, status)
 	}
-	if d := c.x.Deadline; !d.IsZero() && !time.Now().Before(d) {
+	if d := c.x.Deadline; !d.IsZero() && !c.core.clock().Before(d) {
 		return context.DeadlineExceeded // who made the answer did not heed the deadline
 	}
 	return nil

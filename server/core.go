@@ -25,10 +25,11 @@ type core struct {
 	draining atomic.Bool
 	cut      atomic.Bool // what runs is cut off
 	started  time.Time
+	clock    func() time.Time
 }
 
 func newCore(s settings) *core {
-	return &core{settings: s, flights: newFlights(), started: time.Now(),
+	return &core{settings: s, flights: newFlights(), started: time.Now(), clock: sluice.NewClock(),
 		errBody: sluice.Errorf(sluice.TooLarge, nil, "the body is larger than %s", sluice.Size(s.limits.MaxBody))}
 }
 
@@ -37,4 +38,12 @@ func newCore(s settings) *core {
 func (e *core) after(t time.Duration) time.Time {
 	step := max(t/16, 1)
 	return e.started.Add((time.Since(e.started) + t + step).Truncate(step))
+}
+
+// writeLimit is how long a write may wait that begins now and is no part of an answer; zero is without limit.
+func (e *core) writeLimit() time.Time {
+	if t := e.limits.BodyTimeout; t > 0 {
+		return e.after(t)
+	}
+	return time.Time{}
 }

@@ -151,7 +151,7 @@ func (c *http1Call) goOn() error {
 	if c.answered {
 		return nil
 	}
-	return c.conn.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"), c.limit)
+	return c.conn.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"), c.core.writeLimit)
 }
 
 func (s *http1Source) readBy(t time.Time)     { s.call.conn.readBy(t) }

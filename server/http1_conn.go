@@ -298,7 +298,7 @@ func (c *http1Conn) inside() step {
 		switch whole, next := c.parse(); {
 		case next != stepWait:
 			return next
-		case !whole || c.refused == nil && !c.call.isHere():
+		case !whole || !c.call.isHere(): // also one that is refused: what is left of its body is read
 			return stepOutside
 		}
 		if !c.serve() {
@@ -325,7 +325,7 @@ func (c *http1Conn) idle() {
 		c.readBy(time.Time{})
 		return
 	}
-	if now := time.Now(); c.wanted.Before(now.Add(t)) || c.wanted.After(now.Add(t+t/8)) {
+	if now := c.engine.clock(); c.wanted.Before(now.Add(t)) || c.wanted.After(now.Add(t+t/8)) {
 		c.readBy(now.Add(t + t/16))
 	}
 }
@@ -394,9 +394,10 @@ func (c *http1Conn) parse() (whole bool, next step) {
 		return true, stepWait
 	}
 	b := c.buffer.Bytes()
-	if !c.begun {
+	atOnce := !c.begun
+	if atOnce {
 		c.begun = true
-		c.call.prepare(time.Now())
+		c.call.prepare(c.engine.clock())
 	}
 	if c.fresh {
 		if n := min(len(b), len(preface)); c.secure == nil && bytes.Equal(b[:n], preface[:n]) {
@@ -420,7 +421,9 @@ func (c *http1Conn) parse() (whole bool, next step) {
 			c.refused = errTarget
 		}
 	default:
-		c.refused = c.call.read(c.buffer.Hold(end))
+		if c.refused = c.call.read(c.buffer.Hold(end)); atOnce {
+			c.call.x.Arrived(c.call.x.Start)
+		}
 	}
 	c.parsed, c.begun, c.from = true, false, 0
 	return true, stepWait

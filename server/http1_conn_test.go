@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -330,4 +332,41 @@ func (l *lockedText) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// Nothing stays behind of requests whose handlers ask for the context, however many there are.
+func TestContextsLeaveNothing(t *testing.T) {
+	l := newLone(t, false, slog.New(slog.DiscardHandler))
+	var last context.Context
+	l.handler = sluice.HandlerFunc(func(x *sluice.Exchange) error {
+		ctx := x.Context()
+		if last != nil && last.Err() == nil {
+			t.Error("the context of before has not ended")
+		}
+		if last = ctx; ctx.Err() != nil {
+			t.Error("the context has ended")
+		}
+		x.Response.Body.SetBytes([]byte("ok"))
+		return nil
+	})
+	before := runtime.NumGoroutine()
+	c, client := l.connect()
+	over := start(c)
+	r := bufio.NewReader(client)
+	for range 3000 {
+		send(t, client, getText)
+		wantOK(t, r)
+	}
+	client.Close()
+	wait(t, over)
+	nothing := func() bool {
+		l.watched.mu.Lock()
+		defer l.watched.mu.Unlock()
+		return l.watched.first == nil && l.watched.timer == nil && runtime.NumGoroutine() <= before
+	}
+	for end := time.Now().Add(patience); !nothing(); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines more, and a watch: %t", runtime.NumGoroutine()-before, l.watched.first != nil)
+		}
+	}
 }

@@ -44,7 +44,7 @@ func newNetHTTPCall(e *netHTTP) *netHTTPCall {
 }
 
 func (c *netHTTPCall) start(w writer, r *http.Request) {
-	c.begin(c.engine.core, c, time.Now())
+	c.begin(c.engine.core, c, c.engine.clock())
 	c.w, c.r, c.armed, c.values = w, r, false, c.values[:0]
 	c.streams = r.ProtoMajor == 2
 }

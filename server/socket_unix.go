@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isClosed tells whether the other side has closed a connection, as far as can be seen without using up what it sent. With
-// TLS a notice stands before the end.
+// isClosed tells whether the other side has left a connection, as far as can be seen without using up what it sent. With
+// TLS a notice stands before the end. Without TLS who has sent more requests and then says that it sends no more may
+// still wait for their answers.
 func isClosed(c syscall.RawConn, secure bool) (closed bool) {
 	err := c.Control(func(fd uintptr) {
 		var one [1]byte
@@ -18,8 +19,8 @@ func isClosed(c syscall.RawConn, secure bool) (closed bool) {
 		case err == unix.EAGAIN || err == unix.EINTR:
 		case err != nil || n == 0:
 			closed = true
-		case secure:
-			closed = isHalfClosed(fd)
+		default:
+			closed = hasLeft(fd, secure)
 		}
 	})
 	return closed || err != nil

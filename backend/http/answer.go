@@ -99,6 +99,7 @@ func (c *call) eachField(yield func(name, value []byte)) {
 func (c *call) answer() error {
 	c.awaiting, c.headBy = false, time.Time{}
 	c.heard = c.h.now()
+	c.x.Arrived(c.heard)
 	c.host.Heard(c.heard, outcomeOf(c.head.Status))
 	r := &c.x.Response
 	if c.head.Status == 101 {

@@ -102,7 +102,7 @@ const (
 
 // begin starts the clock of the call.
 func (c *call) begin() {
-	c.start, c.limit = c.h.now(), c.x.Deadline
+	c.start, c.limit = c.x.Now(c.h.now), c.x.Deadline
 	if whole := c.h.timeouts.Whole; whole > 0 {
 		if end := c.start.Add(whole); c.limit.IsZero() || end.Before(c.limit) {
 			c.limit = end

@@ -145,7 +145,7 @@ func (c *Conn) prepareAll(errands []*Errand, done func(int)) error {
 func (c *Conn) turnedDown(e *Errand, err error) {
 	if isCode(err, codeTimeout) {
 		e.detour = Slow
-		e.stmt.pace.away(time.Now())
+		e.stmt.pace.away(time.Now(), true)
 		return
 	}
 	e.err = err
@@ -261,7 +261,7 @@ func (c *Conn) readErrand(e *Errand, f *flight) error {
 			if f != nil {
 				f.ok = e.detour == Straight && e.err == nil
 				if e.detour == Large {
-					e.stmt.pace.away(time.Now())
+					e.stmt.pace.away(time.Now(), true)
 				}
 			}
 			return nil

@@ -27,6 +27,7 @@ func (c *Conn) tryBatch(t testing.TB, err *error, asked ...any) []string {
 	var errands []*Errand
 	for i := 0; i < len(asked); i += 2 {
 		e := &Errand{}
+		asked[i].(*Stmt).pace.off.Store(false) // a machine that is busy makes what is quick slow
 		in := values(t, asked[i+1].(string))
 		fits, err := e.Bind(asked[i].(*Stmt), &in)
 		must(t, err)
@@ -96,12 +97,9 @@ func TestBatch(t *testing.T) {
 	}
 	// Longer than what an errand brings home, than what is read at once, and than what is sent at once.
 	for _, size := range []int{maxResult, sourceSize, 3 * sourceSize, 1 << 20} {
-		long.pace.off.Store(false)
 		c.wantBatch(t, `{"id":4,"name":"n4"} large {"id":5,"name":"n5"}`, row, "4", long, fmt.Sprint(size), row, "5")
 	}
-	long.pace.off.Store(false)
 	c.wantBatch(t, `{"x":"`+strings.Repeat("x", 1000)+`"} {"id":6,"name":"n6"}`, long, "1000", row, "6")
-	many.pace.off.Store(false)
 	for _, rows := range []int{maxRows, maxRows + 1} {
 		var err error
 		got := c.tryBatch(t, &err, many, fmt.Sprint(rows))[0]
@@ -271,31 +269,38 @@ func TestPace(t *testing.T) {
 	}
 
 	s := &Stmt{}
-	s.pace.away(now)
-	s.pace.away(now.Add(time.Millisecond)) // another that was under way
-	s.pace.learn(0, 0, false)              // and one more, which was quick
+	s.pace.away(now, true)
+	s.pace.away(now.Add(time.Millisecond), true) // another that was under way
+	s.pace.learn(0, 0, false)                    // and one more, which was quick
 	fits(s, 240*time.Millisecond, false, false)
 	fits(s, 250*time.Millisecond, true, true)
 	fits(s, 251*time.Millisecond, false, false) // one at a time
-	s.pace.away(now.Add(300 * time.Millisecond))
+	s.pace.away(now.Add(300*time.Millisecond), true)
 	fits(s, 790*time.Millisecond, false, false)
 	fits(s, 800*time.Millisecond, true, true)
 	s.pace.learn(time.Millisecond, 100, true)
 	fits(s, 900*time.Millisecond, true, false)
-	s.pace.away(time.Now().Add(time.Second)) // soon after it came back
+	s.pace.away(time.Now().Add(time.Second), true) // soon after it came back
 	if rest := time.Duration(s.pace.rest.Load()); rest != time.Second {
 		t.Errorf("it is off for %v; want twice what it was", rest)
 	}
 	for at := 4 * time.Second; at < 10*time.Minute; at += 65 * time.Second { // and never well
-		s.pace.away(now.Add(at))
+		s.pace.away(now.Add(at), true)
 	}
 	if rest := time.Duration(s.pace.rest.Load()); rest != mostRest {
 		t.Errorf("it is off for %v; want no more than %v", rest, mostRest)
 	}
 	s.pace.learn(time.Millisecond, 100, true)
-	s.pace.away(time.Now().Add(wellFor*mostRest + time.Minute))
+	s.pace.away(time.Now().Add(wellFor*mostRest+time.Minute), true)
 	if rest := time.Duration(s.pace.rest.Load()); rest != leastRest {
 		t.Errorf("after it did well for long it is off for %v; want %v", rest, leastRest)
+	}
+	s = &Stmt{}
+	for at := range 10 { // slow on average, again and again
+		s.pace.away(now.Add(time.Duration(at)*time.Second), false)
+	}
+	if rest := time.Duration(s.pace.rest.Load()); rest != leastRest {
+		t.Errorf("what is slow on average is off for %v; want %v", rest, leastRest)
 	}
 	s = &Stmt{Writes: true}
 	fits(s, 0, false, false)

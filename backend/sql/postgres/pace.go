@@ -19,9 +19,10 @@ const (
 	// weight is that of what was before in an average, against one.
 	weight = 7
 	// leastRest and mostRest are for how long a statement that was slow or large stays off lines before it is tried there
-	// again: twice as long each time, and short at first, for it may have waited for a lock, or the server for a processor.
+	// again: short at first, for it may have waited for a lock, or the server for a processor, and twice as long each time
+	// that it was broken off.
 	leastRest = 250 * time.Millisecond
-	mostRest  = 64 * time.Second
+	mostRest  = 16 * time.Second
 	// wellFor is how many times as long as it was off a statement must do well on lines until that is forgotten.
 	wellFor = 8
 )
@@ -65,7 +66,7 @@ func (p *pace) learn(took time.Duration, size int, trial bool) {
 		p.back.Store(time.Now().UnixNano())
 		p.off.Store(false)
 	case trial:
-		p.away(time.Now())
+		p.away(time.Now(), false)
 	}
 }
 
@@ -80,21 +81,24 @@ func (p *pace) average(took time.Duration, size int) {
 		p.size.Store(newN)
 	}
 	if newT > int64(slowAverage) || newN > largeAverage {
-		p.away(time.Now())
+		p.away(time.Now(), false)
 	}
 }
 
-// away takes the statement off lines for a while. Of many errands that find so at the same time one does.
-func (p *pace) away(now time.Time) {
+// away takes the statement off lines for a while. Of many errands that find so at the same time one does. With broken set
+// one was broken off; else it was only too slow on average, which may be the machine's fault.
+func (p *pace) away(now time.Time, broken bool) {
 	at, off := now.UnixNano(), p.off.Load()
-	left := p.left.Load()
+	left, rest := p.left.Load(), p.rest.Load()
 	if off && at-left < int64(leastRest)/2 || !p.left.CompareAndSwap(left, at) {
 		return
 	}
-	rest := min(max(2*p.rest.Load(), int64(leastRest)), int64(mostRest))
-	if !off && at-p.back.Load() > wellFor*p.rest.Load() {
-		rest = int64(leastRest)
+	if broken && (off || at-p.back.Load() <= wellFor*rest) {
+		rest = min(2*rest, int64(mostRest))
+	} else if broken || !off {
+		rest = 0
 	}
+	rest = max(rest, int64(leastRest))
 	p.rest.Store(rest)
 	p.until.Store(at + rest)
 	p.off.Store(true)
