@@ -75,6 +75,9 @@ func (c *netHTTPCall) read() error {
 			req.Peer, req.PeerChain = r.TLS.PeerCertificates[0], r.TLS.PeerCertificates[1:]
 		}
 	}
+	if c.streams && !strings.HasPrefix(r.RequestURI, "/") && r.RequestURI != "*" {
+		return errForm
+	}
 	c.readBody()
 	limit := c.core.limits.MaxHeader
 	if limit > 0 && int64(len(r.RequestURI)) > limit {
@@ -106,6 +109,10 @@ func (c *netHTTPCall) readHeader() (size int64, err error) {
 					return 0, errAuthority
 				}
 				continue
+			case "Content-Length": // of which net/http reads the first, on HTTP/2, and takes one that is no number for zero
+				if n, err := strconv.ParseInt(value, 10, 64); c.streams && (len(values) > 1 || err != nil || n != c.r.ContentLength) {
+					return 0, errLength
+				}
 			case "Connection":
 				if _, ok := h1.Options(nil).Add(aliasBytes(value)); !ok {
 					return 0, errNamed

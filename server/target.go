@@ -15,6 +15,7 @@ var (
 	errForm      = &sluice.Error{Code: sluice.BadRequest, Message: "the target must be a path, or a URL of this server"}
 	errScheme    = &sluice.Error{Code: sluice.BadRequest, Message: "the target's scheme is not that of the connection"}
 	errAuthority = &sluice.Error{Code: sluice.BadRequest, Message: "Host and :authority differ"}
+	errLength    = &sluice.Error{Code: sluice.BadRequest, Message: "Content-Length is no number, comes twice, or is not that of the body"}
 	errNamed     = &sluice.Error{Code: sluice.BadRequest, Message: "the Connection field names a field that is not the connection's"}
 	errTarget    = &sluice.Error{Code: sluice.TargetTooLong}
 	errHeader    = &sluice.Error{Code: sluice.HeaderTooLarge}

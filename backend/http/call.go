@@ -349,7 +349,7 @@ func (c *call) Read(p []byte) (n int, err error) {
 func (c *call) exchange(p []byte) (n int, err error) {
 	out := c.later
 	c.later = nil
-	written, n, err := c.conn.socket.exchange(out, p)
+	written, n, err := c.conn.socket.exchange(out, p, c.conn.looks)
 	c.sent += written
 	if written < len(out) && err == nil {
 		err = c.write(out[written:])

@@ -25,7 +25,9 @@ type conn struct {
 	// reused is set once an answer came over it.
 	reused bool
 	socket socket // not with TLS
-	gone   atomic.Bool
+	// looks is set where it is looked whether the connection is alive before it is used.
+	looks bool
+	gone  atomic.Bool
 }
 
 func newConn(up *link, raw, stream net.Conn) *conn {
@@ -71,7 +73,8 @@ const trusted = time.Millisecond
 // for. once tells that the request must not be sent twice. It sets the deadline of the first read by the way.
 func (c *conn) alive(now time.Time, once bool) bool {
 	c.readUntil(now, now.Add(minPatience), now.Add(maxPatience))
-	return !once && now.Sub(c.idleSince) < trusted || c.socket.quiet()
+	c.looks = once || now.Sub(c.idleSince) >= trusted
+	return !c.looks || c.socket.quiet()
 }
 
 // abort ends the connection for whoever reads or writes on it.

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"io"
 	"syscall"
 
 	"github.com/sluiceapi/sluice/internal/nowait"
@@ -49,9 +50,13 @@ func look(s *socket, fd uintptr) bool {
 // exchange writes out at once, and then waits for what is to be read to p: within one wait, so that there is no read that comes too
 // early. written is how much of out the socket took: when that is not all, nothing is waited for.
 //
-// Whatever lay in the socket before out was written wakes nobody: see quiet.
-func (s *socket) exchange(out, p []byte) (written, n int, err error) {
+// What came before wakes nobody. With looks it is looked for, and when anything is there, nothing is written: the socket is of
+// no more use, and the error that of one that was closed.
+func (s *socket) exchange(out, p []byte, looks bool) (written, n int, err error) {
 	s.do, s.out, s.p, s.n, s.err = write, out, p, 0, nil
+	if looks {
+		s.do = lookAndWrite
+	}
 	err = s.raw.Read(s.step)
 	written = len(out) - len(s.out)
 	s.out, s.p = nil, nil
@@ -59,6 +64,14 @@ func (s *socket) exchange(out, p []byte) (written, n int, err error) {
 		err = s.err
 	}
 	return written, s.n, err
+}
+
+func lookAndWrite(s *socket, fd uintptr) bool {
+	if look(s, fd); s.n > 0 || s.err != nil {
+		s.n, s.err = 0, io.EOF
+		return true
+	}
+	return write(s, fd)
 }
 
 // write is the first step of an exchange, receive the second.
