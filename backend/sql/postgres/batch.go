@@ -51,7 +51,16 @@ type batch struct {
 	gap   time.Duration
 	fills uint64
 	slow  int
+	// complete is how many of the flight are answered.
+	complete int
+	// grouped is set where the flight shares one Sync: the server then sends its answers together, and after an error passes
+	// over the rest. doubts is how many batches go without, since one that was grouped was slow, and it cannot be told by what.
+	grouped, broken bool
+	doubts          int
 }
+
+// doubtful is how many batches show what a statement takes that made a group slow.
+const doubtful = 2 * weight
 
 const (
 	// firstAnswer stands for the gap before the first answer of a batch, from which the way there and back is taken: what
@@ -156,6 +165,7 @@ func (c *Conn) sendBatch(errands []*Errand) error {
 	c.wire.commits, c.wire.after, c.wire.completed = false, 0, false
 	c.lead()
 	c.out = append(c.out[:0], c.first...)
+	c.group()
 	for _, e := range errands {
 		if e.prepared == nil {
 			continue
@@ -165,7 +175,11 @@ func (c *Conn) sendBatch(errands []*Errand) error {
 		c.out = append(c.out, e.prepared.head...)
 		c.out = append(c.out, e.bind...)
 		c.out = closeMessage(append(c.out, e.prepared.formats...), at)
-		c.out = appendExecuteSome(c.out)
+		if c.out = appendExecuteSome(c.out); !c.batch.grouped {
+			c.sync()
+		}
+	}
+	if c.batch.grouped {
 		c.sync()
 	}
 	if err := c.limit.start(c, time.Now().Add(silence), nil); err != nil {
@@ -173,7 +187,27 @@ func (c *Conn) sendBatch(errands []*Errand) error {
 	}
 	b := &c.batch
 	b.told, b.slow, b.fills, b.since, b.gap = 0, 0, c.source.fills, c.limit.begun, firstAnswer
+	b.complete, b.broken = 0, false
 	return c.flush()
+}
+
+// group decides whether the flight shares one Sync: it does where all of it is known to be quick and to fail seldom.
+func (c *Conn) group() {
+	b := &c.batch
+	if b.grouped = false; len(b.flight) < 2 {
+		return
+	}
+	if b.doubts > 0 {
+		b.doubts--
+		return
+	}
+	now := time.Now()
+	for i := range b.flight {
+		if f := &b.flight[i]; f.trial || !f.stmt.pace.inGroup(now) {
+			return
+		}
+	}
+	b.grouped = true
 }
 
 // appendExecuteSome runs the unnamed portal for maxRows and one more, which tells that there are more.
@@ -184,7 +218,11 @@ func appendExecuteSome(dst []byte) []byte {
 // readBatch reads the answers.
 func (c *Conn) readBatch(errands []*Errand, done func(int)) error {
 	own := len(c.batch.flight)
-	for c.wire.syncs > own { // of what leads
+	syncs := own
+	if c.batch.grouped {
+		syncs = 1
+	}
+	for c.wire.syncs > syncs { // of what leads
 		if err := c.readErrand(nil, nil); err != nil {
 			return err
 		}
@@ -199,14 +237,34 @@ func (c *Conn) readBatch(errands []*Errand, done func(int)) error {
 			return err
 		}
 		n++
+		c.batch.complete = n
 		done(i)
+		if c.batch.broken {
+			passOver(errands[i+1:], i+1, done)
+			break
+		}
 		if c.batch.slow >= patience && n < own {
 			return c.giveUp(errands[i+1:], i+1, done)
 		}
 	}
-	c.learn(own)
+	if c.batch.grouped {
+		if err := c.readErrand(nil, nil); err != nil {
+			return err
+		}
+	}
+	c.learn(n)
 	c.limit.end()
 	return nil
+}
+
+// passOver sends errands on their way that the server has passed over, which count from first.
+func passOver(behind []*Errand, first int, done func(int)) {
+	for i, e := range behind {
+		if e.prepared != nil {
+			e.detour = Behind
+			done(first + i)
+		}
+	}
 }
 
 // giveUp breaks a line off on which statements run that are too slow, and sends those behind on their way, which count from
@@ -214,12 +272,7 @@ func (c *Conn) readBatch(errands []*Errand, done func(int)) error {
 func (c *Conn) giveUp(behind []*Errand, first int, done func(int)) error {
 	err := &Error{Server: c.name, Code: codeTimeout, Message: "statements took too long on a line", Offset: -1}
 	c.fail(err)
-	for i, e := range behind {
-		if e.prepared != nil {
-			e.detour = Behind
-			done(first + i)
-		}
-	}
+	passOver(behind, first, done)
 	return err
 }
 
@@ -248,7 +301,12 @@ func (c *Conn) readErrand(e *Errand, f *flight) error {
 			if f != nil {
 				f.size += size
 			}
-		case '2', 'C', 'I', 's', '3': // BindComplete, CommandComplete, EmptyQueryResponse, PortalSuspended, CloseComplete
+		case 'C', 'I', 's': // CommandComplete, EmptyQueryResponse, PortalSuspended
+			if c.batch.grouped && f != nil {
+				f.answered(e)
+				return nil
+			}
+		case '2', '3': // BindComplete, CloseComplete
 		case 'Z':
 			if len(body) != 1 {
 				return c.strange(typ)
@@ -259,15 +317,17 @@ func (c *Conn) readErrand(e *Errand, f *flight) error {
 				return c.strange(typ)
 			}
 			if f != nil {
-				f.ok = e.detour == Straight && e.err == nil
-				if e.detour == Large {
-					e.stmt.pace.away(time.Now(), true)
-				}
+				f.answered(e)
 			}
 			return nil
 		case 'E':
 			if err := c.errand(e, body); err != nil {
 				return err
+			}
+			if c.batch.grouped && f != nil {
+				c.batch.broken = true
+				f.answered(e)
+				return nil
 			}
 		case 'S':
 			var m pgproto3.ParameterStatus
@@ -285,6 +345,14 @@ func (c *Conn) readErrand(e *Errand, f *flight) error {
 	}
 }
 
+// answered notes what became of the errand.
+func (f *flight) answered(e *Errand) {
+	f.ok = e.detour == Straight && e.err == nil
+	if e.detour == Large {
+		e.stmt.pace.away(time.Now(), true)
+	}
+}
+
 // errand takes in an error that the server has of an errand. It returns what ends the connection.
 func (c *Conn) errand(e *Errand, body []byte) error {
 	var m pgproto3.ErrorResponse
@@ -294,6 +362,7 @@ func (c *Conn) errand(e *Errand, body []byte) error {
 	sql := ""
 	if e != nil {
 		sql = e.stmt.SQL
+		e.stmt.pace.erred.Store(time.Now().UnixNano())
 	}
 	refused := c.refused(&m, sql)
 	switch {
@@ -371,7 +440,9 @@ func (c *Conn) strange(typ byte) error {
 // something before.
 func (c *Conn) arrived() {
 	b := &c.batch
-	c.learn(len(b.flight) - c.wire.syncs)
+	if !b.grouped {
+		c.learn(b.complete)
+	}
 	b.fills = c.source.fills
 	now := time.Since(c.limit.opened)
 	if gap := now - b.since; b.gap == firstAnswer {
@@ -390,6 +461,10 @@ func (c *Conn) learn(n int) {
 		return
 	}
 	each := max(0, b.gap) / time.Duration(n-b.told)
+	if b.grouped && each > surelyQuick {
+		b.doubts, b.told, b.gap = doubtful, n, 0
+		return
+	}
 	for i := b.told; i < n; i++ {
 		if f := &b.flight[i]; f.ok {
 			f.stmt.pace.learn(each, f.size, f.trial)

@@ -164,6 +164,51 @@ func TestBatchReadsOnly(t *testing.T) {
 	}
 }
 
+// TestBatchGroups holds that statements which are known to be quick share one Sync, until one of them fails or their group
+// is slow.
+func TestBatchGroups(t *testing.T) {
+	t.Parallel()
+	config := setup(t)
+	c := dial(t, config)
+	must(t, c.AsLine(t.Context(), lineTime))
+	quick, divides := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT 1 / $1::int AS q")
+	sleeps := describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int / 1000.0)")
+	known := func() {
+		for _, s := range []*Stmt{quick, divides, sleeps} {
+			s.pace.known.Store(true)
+			s.pace.took.Store(int64(10 * time.Microsecond))
+		}
+	}
+	c.wantBatch(t, `{"n":1} {"q":1}`, quick, "1", divides, "1")
+	if c.batch.grouped {
+		t.Error("statements of which nothing is known share a Sync")
+	}
+	known()
+	c.wantBatch(t, `{"n":1} {"q":1} {"n":2}`, quick, "1", divides, "1", quick, "2")
+	if !c.batch.grouped {
+		t.Error("quick statements do not share a Sync")
+	}
+	known()
+	c.wantBatch(t, `{"n":1} 22012 behind behind`, quick, "1", divides, "0", quick, "2", divides, "1")
+	known()
+	c.wantBatch(t, `{"n":1} 22012 {"n":2} {"q":1}`, quick, "1", divides, "0", quick, "2", divides, "1")
+	if c.batch.grouped {
+		t.Error("what failed a moment ago is in a group")
+	}
+	known()
+	c.wantBatch(t, `{"n":1} {"s":20} {"n":2}`, quick, "1", sleeps, "20", quick, "2")
+	if !c.batch.grouped || c.batch.doubts == 0 {
+		t.Errorf("grouped %t, %d doubts after a group that was slow", c.batch.grouped, c.batch.doubts)
+	}
+	if took := time.Duration(quick.pace.took.Load()); took > surelyQuick {
+		t.Errorf("the quick statement is taken to need %s", took)
+	}
+	c.wantBatch(t, `{"n":1} {"s":20} {"n":2}`, quick, "1", sleeps, "20", quick, "2")
+	if took := time.Duration(sleeps.pace.took.Load()); c.batch.grouped || took < time.Millisecond {
+		t.Errorf("grouped %t; the slow statement is taken to need %s", c.batch.grouped, took)
+	}
+}
+
 // TestBatchChanged alters tables under statements that a line has prepared.
 func TestBatchChanged(t *testing.T) {
 	t.Parallel()
@@ -174,7 +219,13 @@ func TestBatchChanged(t *testing.T) {
 	fine := describe(t, other, "SELECT $1::int AS n")
 	c.wantBatch(t, `{"v":7} {"n":1}`, s, "1", fine, "1")
 	must(t, other.Script(t.Context(), "ALTER TABLE t ALTER v TYPE text", nil))
-	c.wantBatch(t, `{"n":1} stale stale {"n":2}`, fine, "1", s, "1", s, "1", fine, "2")
+	for _, s := range []*Stmt{s, fine} {
+		s.pace.known.Store(true)
+		s.pace.took.Store(0)
+	}
+	// Both are known to be quick, so they share a Sync, and after an error the server passes over the rest. What failed a moment
+	// ago is in no group.
+	c.wantBatch(t, `{"n":1} stale behind behind`, fine, "1", s, "1", s, "1", fine, "2")
 	// It is prepared anew, and found to be another now.
 	var err error
 	if got := c.tryBatch(t, &err, fine, "3", s, "1", fine, "4"); err != nil || got[0] != `{"n":3}` || got[1] != codeChanged || got[2] != `{"n":4}` {
@@ -204,6 +255,7 @@ func TestBatchBlocked(t *testing.T) {
 	c.wantBatch(t, ` {"n":1}`, s, "1", fine, "1")
 	must(t, other.Begin(false))
 	must(t, other.Script(t.Context(), "BEGIN; LOCK TABLE t", nil))
+	s.pace.known.Store(false) // in a group the first takes all behind it along
 	var err error
 	got := strings.Join(c.tryBatch(t, &err, fine, "1", s, "1", s, "2", s, "3", fine, "2"), " ")
 	if err == nil || got != `{"n":1} slow slow behind behind` {

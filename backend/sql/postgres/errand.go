@@ -34,7 +34,7 @@ const (
 	Apart
 	// Stale: its statement has to be prepared anew, for the tables have changed.
 	Stale
-	// Behind: statements before it on the line took too long.
+	// Behind: statements before it on the line took too long, or failed in a group with it.
 	Behind
 	// Busy: no line was free, and its statement is not one of the quick ones, or it has been queued for long.
 	Busy

@@ -38,6 +38,20 @@ type pace struct {
 	until atomic.Int64 // when it is tried again
 	back  atomic.Int64 // when it came back
 	rest  atomic.Int64 // for how long it was off last, in ns
+	erred atomic.Int64 // when the server last had an error of it
+	known atomic.Bool  // something of it was learnt since it was off last
+}
+
+const (
+	// surelyQuick is what a statement takes on average of which it is known that it holds up nobody in a group.
+	surelyQuick = quickAverage / 4
+	// erring is how long a statement of which the server had an error stays out of groups, whose rest an error takes along.
+	erring = time.Second
+)
+
+// inGroup tells whether the statement may share a Sync with others.
+func (p *pace) inGroup(now time.Time) bool {
+	return p.known.Load() && p.took.Load() < int64(surelyQuick) && now.UnixNano()-p.erred.Load() > int64(erring)
 }
 
 // onLine tells whether the statement goes over a line now: it only reads, and is neither slow nor large as far as is known.
@@ -59,7 +73,9 @@ func (s *Stmt) onLine(now func() time.Time) (fits, trial bool) {
 func (p *pace) learn(took time.Duration, size int, trial bool) {
 	switch well := took < slowAverage && size < largeAverage; {
 	case !p.off.Load():
-		p.average(took, size)
+		if p.average(took, size); !p.known.Load() {
+			p.known.Store(true)
+		}
 	case trial && well:
 		p.took.Store(int64(took))
 		p.size.Store(int64(size))
@@ -101,6 +117,7 @@ func (p *pace) away(now time.Time, broken bool) {
 	rest = max(rest, int64(leastRest))
 	p.rest.Store(rest)
 	p.until.Store(at + rest)
+	p.known.Store(false)
 	p.off.Store(true)
 	p.took.Store(0)
 	p.size.Store(0)
