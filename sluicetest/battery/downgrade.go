@@ -64,7 +64,6 @@ func (p *Proxy) downgrade(one stream) string {
 	}
 	status, err := readStream(c)
 	if one.want == "" {
-		time.Sleep(settled)
 		select {
 		case m := <-a.seen:
 			strip(m, "a", "")
@@ -73,7 +72,7 @@ func (p *Proxy) downgrade(one stream) string {
 				return fmt.Sprintf("the service was sent %.300q", got)
 			}
 			return ""
-		default:
+		case <-time.After(settled):
 		}
 		if err == nil && status < "400" {
 			return "the status " + status

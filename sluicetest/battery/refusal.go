@@ -51,11 +51,10 @@ func (p *Proxy) refusal(t *Target, c Case) string {
 	go send(conn, []string{strings.Replace(c.Text, " / HTTP/1.", " /"+key+" HTTP/1.", 1) + second})
 	r := &run{target: t}
 	got := r.judge(conn, c, false)
-	time.Sleep(settled)
 	select {
 	case m := <-a.seen:
 		return fmt.Sprintf("the service was sent %.300q", m.text(false))
-	default:
+	case <-time.After(settled):
 	}
 	return got
 }
