@@ -27,6 +27,9 @@ const LineTime = 100 * time.Millisecond
 // AsLine makes the connection a line, for good: it reads only, and a statement may run for so long, unless the role gives
 // statements less.
 func (c *Conn) AsLine(ctx context.Context, limit time.Duration) error {
+	if err := c.lookShares(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	sql := fmt.Sprintf("SET default_transaction_read_only = on; SELECT pg_catalog.set_config('statement_timeout', '%d', false) "+
 		"FROM (SELECT pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) AS s (now) WHERE now = '0' OR now > '%[1]d ms'",
@@ -57,6 +60,8 @@ type batch struct {
 	// over the rest. doubts is how many batches go without, since one that was grouped was slow, and it cannot be told by what.
 	grouped, broken bool
 	doubts          int
+	// shares tells whether statements may share a Sync on this connection, if they are steady.
+	shares bool
 }
 
 // doubtful is how many batches show what a statement takes that made a group slow.
@@ -80,8 +85,9 @@ type flight struct {
 	ok       bool
 }
 
-// Batch runs errands on a line, each as a transaction of its own: what fails of one is said to that one. All go out in one
-// write, and done is called for each once it is answered, by its number; from then on the errand is its caller's. Those
+// Batch runs errands on a line, each as a transaction of its own, or all as one: where none of them can do anything that the
+// others would notice (steady), are known to be quick, and seldom fail. What fails of one is said to that one, and those
+// behind it in a group have a detour. All go out in one write, and done is called for each once it is answered, by its number; from then on the errand is its caller's. Those
 // that were not done when Batch returns were not answered: then it returns why, and the connection is of no more use.
 func (c *Conn) Batch(errands []*Errand, done func(int)) error {
 	if err := c.idle(); err != nil {
@@ -132,7 +138,7 @@ func (c *Conn) prepareAll(errands []*Errand, done func(int)) error {
 				until = time.Now().Add(silence)
 			}
 			var err error
-			if p, err = c.prepared(e.stmt, until, nil); err != nil {
+			if p, err = c.preparedSteady(e.stmt, until); err != nil {
 				if c.err != nil {
 					return err
 				}
@@ -191,7 +197,7 @@ func (c *Conn) sendBatch(errands []*Errand) error {
 	return c.flush()
 }
 
-// group decides whether the flight shares one Sync: it does where all of it is known to be quick and to fail seldom.
+// group decides whether the flight shares one Sync: it does where all of it is steady, known to be quick, and fails seldom.
 func (c *Conn) group() {
 	b := &c.batch
 	if b.grouped = false; len(b.flight) < 2 {
@@ -203,7 +209,7 @@ func (c *Conn) group() {
 	}
 	now := time.Now()
 	for i := range b.flight {
-		if f := &b.flight[i]; f.trial || !f.stmt.pace.inGroup(now) {
+		if f := &b.flight[i]; f.trial || !f.prepared.steady || !f.stmt.pace.inGroup(now) {
 			return
 		}
 	}
