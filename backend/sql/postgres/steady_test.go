@@ -16,9 +16,7 @@ import (
 func (c *Conn) quickly(t testing.TB, asked ...any) string {
 	t.Helper()
 	for i := 0; i < len(asked); i += 2 {
-		p := &asked[i].(*Stmt).pace
-		p.took.Store(int64(10 * time.Microsecond))
-		p.known.Store(true)
+		quick(asked[i].(*Stmt))
 	}
 	var err error
 	got := c.tryBatch(t, &err, asked...)
@@ -64,7 +62,6 @@ func TestGroupKeepsNotifications(t *testing.T) {
 	must(t, err)
 	notify, divide := describe(t, c, "SELECT pg_notify('"+channel+"', $1::text)::text AS n"), describe(t, c, "SELECT 1 / $1::int AS q")
 	for _, payload := range []string{"one", "two"} {
-		divide.pace.erred.Store(0)
 		if got := c.quickly(t, notify, `"`+payload+`"`, divide, "0"); got != `{"n":""} 22012` {
 			t.Fatalf("got %s", got)
 		}
@@ -127,8 +124,8 @@ func TestGroupSerializable(t *testing.T) {
 		c := dial(t, config)
 		must(t, c.AsLine(t.Context(), lineTime))
 		row := describe(t, c, "SELECT n FROM t WHERE id = $1")
-		if got := c.quickly(t, row, "1", row, "1"); got != `{"n":1} {"n":1}` || c.batch.grouped != want {
-			t.Errorf("%s: got %s, grouped: %t", isolation, got, c.batch.grouped)
+		if got := c.quickly(t, row, "1", row, "1"); got != `{"n":1} {"n":1}` || (c.batch.group > 0) != want {
+			t.Errorf("%s: got %s, %d in a group", isolation, got, c.batch.group)
 		}
 	}
 }
