@@ -41,7 +41,7 @@ func newNetHTTP(c *core, http1 bool) *netHTTP {
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            c.limits.HeaderTimeout,
 		IdleTimeout:                  c.limits.IdleTimeout,
-		MaxHeaderBytes:               int(c.limits.MaxHeader),
+		MaxHeaderBytes:               maxHeaderBytes(c.limits.MaxHeader),
 		ErrorLog:                     slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: c.limits.MaxStreams,
@@ -49,6 +49,15 @@ func newNetHTTP(c *core, http1 bool) *netHTTP {
 		},
 	}
 	return e
+}
+
+// maxHeaderBytes is a limit as net/http wants it: there zero stands for a limit of its own, and twice the limit must fit
+// 32 bits.
+func maxHeaderBytes(limit int64) int {
+	if limit <= 0 {
+		return 1 << 30
+	}
+	return int(min(limit, 1<<30))
 }
 
 // serve takes connections until the listener is closed or the engine shuts down. With TLS they are *tls.Conn.

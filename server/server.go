@@ -38,7 +38,7 @@ type Limits struct {
 	WholeTimeout time.Duration
 	// MaxHeader and MaxBody are in bytes; the target counts as header.
 	MaxHeader, MaxBody int64
-	// MaxStreams is for one HTTP/2 connection.
+	// MaxStreams is for one HTTP/2 connection; zero is net/http's own limit.
 	MaxStreams int
 }
 
