@@ -223,7 +223,7 @@ func (r *Redis) Check() error {
 }
 
 // GRPC says what the node answers to calls of gRPC by itself, wherever a route takes such calls. Only the policies of
-// every_request stand around that.
+// every_request stand around such answers.
 type GRPC struct {
 	// Tell anyone who asks the services of the routes with their messages (grpc.reflection.v1 and v1alpha), as grpcurl
 	// and its kin do. Services that are passed through are told by name only.

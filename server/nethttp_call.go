@@ -96,7 +96,8 @@ func (c *netHTTPCall) read() error {
 	return c.checkDeclared(r.ContentLength)
 }
 
-// readHeader aliases the fields into the exchange; size is that of the whole header as HTTP/1.1 has it.
+// readHeader aliases the fields into the exchange; size is that of the whole header as HTTP/1.1 has it. What h1 refuses in a
+// header, and net/http does not, is refused here.
 func (c *netHTTPCall) readHeader() (size int64, err error) {
 	req, upgrade := &c.x.Request, false
 	size = int64(len(c.r.Method) + len(c.r.RequestURI) + len("  HTTP/1.1\r\n") + len("Host: \r\n") + len(c.r.Host))

@@ -26,7 +26,7 @@ type Config struct {
 }
 
 // Limits bound what one connection or exchange may take. They are those of the config file's listen.limits but max_buffered,
-// which is of what looks into a body.
+// which is of what looks into a body; command makes them of the file (serverConfig).
 type Limits struct {
 	// HeaderTimeout is for a request's header, and for a TLS handshake.
 	HeaderTimeout time.Duration
