@@ -59,7 +59,7 @@ type link interface {
 func (c *call) begin(core *core, l link, start time.Time) {
 	*c = call{core: core, x: c.x, link: l, target: c.target}
 	c.x.Start = start
-	if t := core.limits.RequestTimeout; t > 0 {
+	if t := core.limits.WholeTimeout; t > 0 {
 		c.x.Deadline = start.Add(t)
 	}
 	c.deadline = c.x.Deadline

@@ -7,7 +7,7 @@ import (
 
 // lift has the time for a whole request hold no more. What a policy has made of the deadline stays.
 func (c *call) lift() {
-	if c.x.Deadline.Equal(c.x.Start.Add(c.core.limits.RequestTimeout)) {
+	if c.x.Deadline.Equal(c.x.Start.Add(c.core.limits.WholeTimeout)) {
 		c.x.Deadline = time.Time{}
 	}
 }

@@ -212,7 +212,7 @@ var answerCases = []engineCase{
 		}
 	}},
 	{"the deadline is 504", func(t *testing.T, e *engineTest) {
-		e.limits.RequestTimeout = 20 * time.Millisecond
+		e.limits.WholeTimeout = 20 * time.Millisecond
 		e.serve(t, func(x *sluice.Exchange) error {
 			<-x.Context().Done()
 			return x.Context().Err()

@@ -227,7 +227,7 @@ var bodyCases = []engineCase{
 		}
 	}},
 	{"the deadline ends a stream", func(t *testing.T, e *engineTest) {
-		e.limits.RequestTimeout = 50 * time.Millisecond
+		e.limits.WholeTimeout = 50 * time.Millisecond
 		ends := newRecorder()
 		e.serve(t, func(x *sluice.Exchange) error {
 			x.OnEnd(ends)
@@ -310,7 +310,7 @@ func early(t *testing.T, e *engineTest, answer func(*sluice.Exchange)) {
 				t.Error("the upload seems whole")
 			}
 		}))
-		x.Deadline = x.Start.Add(e.limits.RequestTimeout / 2) // as a policy does before next
+		x.Deadline = x.Start.Add(e.limits.WholeTimeout / 2) // as a policy does before next
 		in, begun := x.Request.Body.Stream, make(chan struct{})
 		go func() {
 			var p [8]byte

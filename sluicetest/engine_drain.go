@@ -92,7 +92,7 @@ var drainCases = []engineCase{
 		ends.outcome(t)
 	}},
 	{"shutdown has answers that last end, which no time for a whole request ends", func(t *testing.T, e *engineTest) {
-		e.limits.RequestTimeout = 50 * time.Millisecond
+		e.limits.WholeTimeout = 50 * time.Millisecond
 		lifted := make(chan time.Time, 1)
 		e.serve(t, func(x *sluice.Exchange) error {
 			s := &lastingStream{Stream: NewStream(), first: func() { lifted <- x.Deadline }}
