@@ -191,7 +191,7 @@ func (b *body) failed() bool {
 func (b *body) isBegun() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.read && b.received != b.size
+	return b.read && b.received != b.size && b.err != io.EOF
 }
 
 // quiet closes the body and returns when no Read is going on.

@@ -45,11 +45,7 @@ func (s *core) refuse(x *sluice.Exchange, why error) (err error) {
 
 // end ends x. A panic in what OnEnd was given is logged; intact tells that there was none, so x may be used again.
 func (s *core) end(x *sluice.Exchange, o sluice.Outcome) (intact bool) {
-	var err error
-	func() {
-		defer recoverAs(&err)
-		x.End(o)
-	}()
+	err := calm(func() { x.End(o) })
 	if err != nil {
 		s.logInternal(x, err)
 	}

@@ -24,8 +24,8 @@ type http1Call struct {
 	memory  []byte           // of the connection's buffer, while no connection has it
 	pending []byte           // what is to be sent
 	limit   func() time.Time // writeLimit
-	pieces  [2][]byte
-	gather  net.Buffers
+	pieces  [3][]byte        // what is written at once: pending, a part of the content, the end of its chunk
+	gather  net.Buffers      // pieces, as far as they are not written
 
 	// going guards continued and answered, where the client waits for 100 Continue and one goroutine may read while
 	// another answers.
@@ -66,18 +66,12 @@ func (c *http1Call) read(header []byte) error {
 		return malformed(err)
 	}
 	c.framed = true
+	dropNamed(&req.Header, c.request.Options)
 	req.Method = c.request.Method
 	if c.request.Old {
 		req.Proto = "HTTP/1.0"
 	}
 	c.readBody()
-	limit := c.core.limits.MaxHeader
-	if limit > 0 && int64(len(c.request.Target)) > limit {
-		return errTarget
-	}
-	if limit > 0 && int64(len(header)) > limit {
-		return errHeader
-	}
 	if c.request.Upgrades > 0 || req.Header.Has("HTTP2-Settings") {
 		c.readUpgrade(c.request.Options.Has("upgrade"))
 	}
@@ -165,11 +159,6 @@ func (s *http1Source) isFraming(err error) bool {
 	return false
 }
 
-var (
-	lineFeed, carriageReturn = []byte{0x0a}, []byte{0x0d}
-	dateName                 = []byte("Date")
-)
-
 func (c *http1Call) hijack() (net.Conn, []byte, error) {
 	early := append([]byte(nil), c.conn.buffer.Bytes()...)
 	c.conn.buffer.Skip(len(early))
@@ -203,7 +192,11 @@ func (c *http1Call) leaveBody() bool {
 }
 
 // done lets go of the request, so that the call can be used for another.
-func (c *http1Call) done() { c.finish(c) }
+func (c *http1Call) done() {
+	clear(c.request.Options)
+	c.request.Target, c.request.Host = nil, nil
+	c.finish(c)
+}
 
 var (
 	_ sluice.Wire    = (*http1Call)(nil)

@@ -52,6 +52,7 @@ type http1Conn struct {
 	seenAt    time.Time // and when it saw that first
 	dismissed atomic.Bool
 	gone      atomic.Bool // the client has left; shared
+	given     atomic.Bool // HTTP/2 has the connection; shared
 
 	mu     sync.Mutex // guards what follows, which is shared
 	wanted time.Time  // when reads are to end; zero is never
@@ -94,7 +95,9 @@ func (c *http1Conn) run() {
 	defer c.rescue()
 	if !c.handshake() {
 		c.known()
-		c.socket.Close()
+		if !c.given.Load() {
+			c.socket.Close()
+		}
 		return
 	}
 	c.awaitFirst()
@@ -137,8 +140,6 @@ func (c *http1Conn) handshake() bool {
 	}
 	if state.NegotiatedProtocol == "h2" {
 		c.handOver(c.secure)
-		c.known()
-		c.socket = noConn{}
 		return false
 	}
 	return true
@@ -181,9 +182,9 @@ func (c *http1Conn) parse() (whole bool, next step) {
 	case end == 0 && len(b) < c.headLimit():
 		c.from = from
 		return false, stepWait
-	case end == 0:
+	case end == 0 || end > c.headLimit():
 		c.refused = errHeader
-		if bytes.IndexByte(b, '\n') < 0 {
+		if i := bytes.IndexByte(b, '\n'); i < 0 || i > c.headLimit() {
 			c.refused = errTarget
 		}
 	default:
@@ -206,8 +207,8 @@ func (c *http1Conn) serve() (keeps bool) {
 		err = c.engine.answer(call.x)
 	}
 	outcome, whole := call.respond(err)
-	call.unwatch()
 	intact := c.engine.core.end(call.x, outcome)
+	call.unwatch() // last: who is told of the end may ask for the context
 	if call.body != nil {
 		call.body.quiet()
 	}

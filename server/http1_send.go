@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,17 +17,12 @@ func (c *http1Call) head(bodiless bool) {
 		c.going.Unlock()
 	}
 	r := &c.x.Response
-	dst := appendStatusLine(c.pending[:0], r.Status)
-	dst, lines, declared, dated, trailers := appendHeader(dst, &r.Header)
-	if lines < 0 || bytes.Count(dst, lineFeed) != lines+1 || bytes.Count(dst, carriageReturn) != lines+1 || bytes.IndexByte(dst, 0) >= 0 {
-		r.Header.DelFunc(func(f sluice.Field) bool { return !sluice.ValidFieldName(f.Name) || !h1.OneLine(f.Value) })
-		dst, _, declared, dated, trailers = appendHeader(appendStatusLine(c.pending[:0], r.Status), &r.Header)
+	dst, own := appendHeader(appendStatusLine(c.pending[:0], r.Status), &r.Header)
+	if !own.dated {
+		dst = h1.AppendField(dst, dateName, c.conn.engine.date(c.now))
 	}
-	if !dated {
-		dst = h1.AppendField(dst, dateName, c.conn.engine.date(c.x.Start))
-	}
-	length := c.framing(declared, bodiless, (trailers || r.Trailer.Len() > 0) && !c.request.Old)
-	c.closes = c.hangup || c.request.Old || !c.request.Keeps() || c.leavesMuch() || c.body != nil && c.body.asleep() ||
+	length := c.framing(own.length, bodiless, (own.trailers || r.Trailer.Len() > 0) && !c.request.Old)
+	c.closes = c.hangup || c.request.Old || !c.request.Keeps() || c.leavesMuch() || c.body != nil && (c.body.asleep() || c.body.isBegun()) ||
 		c.core.draining.Load()
 	switch {
 	case length >= 0:
@@ -45,10 +39,16 @@ func (c *http1Call) head(bodiless bool) {
 	c.pending = append(dst, "\r\n"...)
 }
 
-// appendHeader appends what of a header is not the engine's own. lines are -1 when a name is none; whether a value is of
-// more than one line is for its caller to see.
-func appendHeader(dst []byte, h *sluice.Header) (_ []byte, lines int, declared int64, dated, trailers bool) {
-	declared = -1
+// own is what the fields of a header say that are the engine's matter.
+type own struct {
+	length          int64 // -1 when none is declared
+	dated, trailers bool
+}
+
+// appendHeader appends what of a header is not the engine's own. A field that would not be one for its reader, or more than
+// one, is left out.
+func appendHeader(dst []byte, h *sluice.Header) ([]byte, own) {
+	own := own{length: -1}
 	for _, f := range h.Fields() {
 		switch h1.RoleOf(f.Name) {
 		case h1.Connection, h1.TransferEncoding, h1.Upgrade:
@@ -59,21 +59,22 @@ func appendHeader(dst []byte, h *sluice.Header) (_ []byte, lines int, declared i
 			}
 		case h1.ContentLength:
 			if n, err := strconv.ParseInt(aliasString(f.Value), 10, 64); err == nil {
-				declared = n
+				own.length = n
 			}
 			continue
 		case h1.Trailer:
-			trailers = true
+			own.trailers = true
 		case h1.Content:
-			dated = dated || len(f.Name) == 4 && sluice.SameToken(f.Name, "date")
+			own.dated = own.dated || len(f.Name) == 4 && sluice.SameToken(f.Name, "date")
 			if !sluice.ValidFieldName(f.Name) {
-				return dst, -1, declared, dated, trailers
+				continue
 			}
 		}
-		dst = h1.AppendField(dst, f.Name, f.Value)
-		lines++
+		if h1.OneLine(f.Value) {
+			dst = h1.AppendField(dst, f.Name, f.Value)
+		}
 	}
-	return dst, lines, declared, dated, trailers
+	return dst, own
 }
 
 // appendStatusLine appends the status line; the usual ones are there already.
@@ -83,6 +84,8 @@ func appendStatusLine(dst []byte, status int) []byte {
 	}
 	return h1.AppendStatus(dst, status, http.StatusText(status))
 }
+
+var dateName = []byte("Date")
 
 // date is the time of an answer as Date has it (RFC 9110, section 5.6.7), made once a second.
 func (e *http1) date(now time.Time) []byte {
@@ -115,10 +118,13 @@ func (c *http1Call) write(p []byte) error {
 		return nil
 	}
 	n := min(len(p), stretch)
-	c.pieces = [2][]byte{c.pending, p[:n]}
+	c.pieces = [3][]byte{c.pending, p[:n]}
+	if n == len(p) {
+		c.pieces[2], end = end, nil
+	}
 	c.gather = c.pieces[:]
 	err := c.conn.writeAll(&c.gather, c.limit)
-	c.pieces, c.gather = [2][]byte{}, nil
+	c.pieces, c.gather = [3][]byte{}, nil
 	c.pending = append(c.pending[:0], end...)
 	if err == nil {
 		err = c.conn.write(p[n:], c.limit)

@@ -244,10 +244,10 @@ const stretch = 64 << 10
 
 // write writes all of p. Only what the socket does not take at once has to wait, and needs a deadline for that.
 func (c *http1Conn) write(p []byte, limit func() time.Time) error {
-	if c.fd >= 0 {
+	if c.fd >= 0 && len(p) > 0 {
 		n, err := nowait.Write(uintptr(c.fd), p)
 		if err != nil {
-			return err
+			return c.lost(err)
 		}
 		p = p[n:]
 	}
@@ -255,16 +255,24 @@ func (c *http1Conn) write(p []byte, limit func() time.Time) error {
 		c.socket.SetWriteDeadline(limit())
 		n, err := c.conn.Write(p[:min(len(p), stretch)])
 		if err != nil {
-			return err
+			return c.lost(err)
 		}
 		p = p[n:]
 	}
 	return nil
 }
 
+// lost notes that the client takes no more.
+func (c *http1Conn) lost(err error) error {
+	c.gone.Store(true)
+	return err
+}
+
 // writeAll is write for what lies in several places.
 func (c *http1Conn) writeAll(p *net.Buffers, limit func() time.Time) error {
 	c.socket.SetWriteDeadline(limit())
-	_, err := p.WriteTo(c.conn)
-	return err
+	if _, err := p.WriteTo(c.conn); err != nil {
+		return c.lost(err)
+	}
+	return nil
 }

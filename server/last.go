@@ -13,13 +13,26 @@ func (c *call) lift() {
 }
 
 // last takes note of an answer that lasts, until it has ended.
-func (f *flights) last(c *call, leave func()) {
+func (e *core) last(c *call, leave func()) {
+	f := e.flights
+	guarded := func() {
+		if err := calm(leave); err != nil {
+			e.log.Error("an answer that lasts cannot be asked to end", "error", err)
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lasting[c] = leave
+	f.lasting[c] = guarded
 	if f.leaving {
-		leave()
+		guarded()
 	}
+}
+
+// calm calls f, and has a panic be an error.
+func calm(f func()) (err error) {
+	defer recoverAs(&err)
+	f()
+	return nil
 }
 
 // ended forgets an answer that lasts: nobody asks it to end any more.

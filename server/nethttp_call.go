@@ -99,7 +99,7 @@ func (c *netHTTPCall) read() error {
 // readHeader aliases the fields into the exchange; size is that of the whole header as HTTP/1.1 has it. What h1 refuses in a
 // header, and net/http does not, is refused here.
 func (c *netHTTPCall) readHeader() (size int64, err error) {
-	req, upgrade := &c.x.Request, false
+	req, options := &c.x.Request, h1.Options(nil)
 	size = int64(len(c.r.Method) + len(c.r.RequestURI) + len("  HTTP/1.1\r\n") + len("Host: \r\n") + len(c.r.Host))
 	for name, values := range c.r.Header {
 		for _, value := range values {
@@ -115,10 +115,10 @@ func (c *netHTTPCall) readHeader() (size int64, err error) {
 					return 0, errLength
 				}
 			case "Connection":
-				if _, ok := h1.Options(nil).Add(aliasBytes(value)); !ok {
+				var ok bool
+				if options, ok = options.Add(aliasBytes(value)); !ok {
 					return 0, errNamed
 				}
-				upgrade = upgrade || h1.Names(aliasBytes(value), "upgrade")
 			}
 			req.Header.AddBytes(aliasBytes(name), aliasBytes(value))
 		}
@@ -131,7 +131,8 @@ func (c *netHTTPCall) readHeader() (size int64, err error) {
 		slices.Sort(names)
 		req.Header.Add("Trailer", strings.Join(names, ", "))
 	}
-	c.readUpgrade(upgrade)
+	dropNamed(&req.Header, options)
+	c.readUpgrade(options.Has("upgrade"))
 	return size, nil
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,16 +169,18 @@ func (c *call) unsent(err error) error {
 	return sluice.Errorf(sluice.ClientLeft, err, "the client left before it had the answer")
 }
 
-// writeLimit is how long a write that begins now may wait: BodyTimeout, and for a stream no longer than the exchange's
-// deadline; zero is without limit.
+// writeLimit is how long a write that begins now may wait: BodyTimeout, and no longer than the exchange's deadline; zero is
+// without limit. An answer that is in memory, maybe made because the deadline was over, has a while in any case.
 func (c *call) writeLimit() time.Time {
-	var until time.Time
-	if c.x.Response.Body.Stream != nil {
-		until = c.x.Deadline
-	}
 	t := c.core.limits.BodyTimeout
 	if c.silence > 0 {
 		t = c.silence
+	}
+	until := c.x.Deadline
+	if !until.IsZero() && c.x.Response.Body.Stream == nil {
+		if least := c.now.Add(cmp.Or(t, lingering)); until.Before(least) {
+			until = least
+		}
 	}
 	if t > 0 {
 		if next := c.core.after(t); until.IsZero() || next.Before(until) {

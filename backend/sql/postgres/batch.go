@@ -69,12 +69,15 @@ const (
 	jitter                    = 100 * time.Microsecond
 )
 
-// flight is what is remembered of an errand that was sent, for it is its caller's again once it is answered.
+// flight is what is remembered of an errand that is sent, for it is its caller's again once it is answered. Only errands
+// that are in flight may be looked at: a caller may have one on another line by now that was done before.
 type flight struct {
-	stmt  *Stmt
-	size  int
-	trial bool
-	ok    bool
+	at       int // its number
+	stmt     *Stmt
+	prepared *prepared
+	size     int
+	trial    bool
+	ok       bool
 }
 
 // Batch runs errands on a line, each as a transaction of its own: what fails of one is said to that one. All go out in one
@@ -133,19 +136,18 @@ func (c *Conn) prepareAll(errands []*Errand, done func(int)) error {
 				if c.err != nil {
 					return err
 				}
-				e.prepared = nil
 				c.turnedDown(e, err)
 				done(i)
 				continue
 			}
 		}
 		if !p.alike {
-			e.prepared, e.detour = nil, Apart
+			e.detour = Apart
 			done(i)
 			continue
 		}
-		e.prepared, e.columns = p, p.columns
-		b.flight = append(b.flight, flight{stmt: e.stmt, trial: e.trial})
+		e.columns = p.columns
+		b.flight = append(b.flight, flight{at: i, stmt: e.stmt, prepared: p, trial: e.trial})
 	}
 	return nil
 }
@@ -166,15 +168,13 @@ func (c *Conn) sendBatch(errands []*Errand) error {
 	c.lead()
 	c.out = append(c.out[:0], c.first...)
 	c.group()
-	for _, e := range errands {
-		if e.prepared == nil {
-			continue
-		}
+	for i := range c.batch.flight {
+		f := &c.batch.flight[i]
 		var at int
 		c.out, at = openMessage(c.out, 'B')
-		c.out = append(c.out, e.prepared.head...)
-		c.out = append(c.out, e.bind...)
-		c.out = closeMessage(append(c.out, e.prepared.formats...), at)
+		c.out = append(c.out, f.prepared.head...)
+		c.out = append(c.out, errands[f.at].bind...)
+		c.out = closeMessage(append(c.out, f.prepared.formats...), at)
 		if c.out = appendExecuteSome(c.out); !c.batch.grouped {
 			c.sync()
 		}
@@ -217,8 +217,8 @@ func appendExecuteSome(dst []byte) []byte {
 
 // readBatch reads the answers.
 func (c *Conn) readBatch(errands []*Errand, done func(int)) error {
-	own := len(c.batch.flight)
-	syncs := own
+	flight := c.batch.flight
+	syncs := len(flight)
 	if c.batch.grouped {
 		syncs = 1
 	}
@@ -228,23 +228,20 @@ func (c *Conn) readBatch(errands []*Errand, done func(int)) error {
 		}
 	}
 	n := 0
-	for i, e := range errands {
-		if e.prepared == nil {
-			continue
-		}
-		f := &c.batch.flight[n]
-		if err := c.readErrand(e, f); err != nil {
+	for n < len(flight) {
+		f := &flight[n]
+		if err := c.readErrand(errands[f.at], f); err != nil {
 			return err
 		}
 		n++
 		c.batch.complete = n
-		done(i)
+		done(f.at)
 		if c.batch.broken {
-			passOver(errands[i+1:], i+1, done)
+			passOver(errands, flight[n:], done)
 			break
 		}
-		if c.batch.slow >= patience && n < own {
-			return c.giveUp(errands[i+1:], i+1, done)
+		if c.batch.slow >= patience && n < len(flight) {
+			return c.giveUp(errands, flight[n:], done)
 		}
 	}
 	if c.batch.grouped {
@@ -257,22 +254,21 @@ func (c *Conn) readBatch(errands []*Errand, done func(int)) error {
 	return nil
 }
 
-// passOver sends errands on their way that the server has passed over, which count from first.
-func passOver(behind []*Errand, first int, done func(int)) {
-	for i, e := range behind {
-		if e.prepared != nil {
-			e.detour = Behind
-			done(first + i)
-		}
+// passOver sends errands on their way that the server has passed over.
+func passOver(errands []*Errand, behind []flight, done func(int)) {
+	for i := range behind {
+		at := behind[i].at
+		errands[at].detour = Behind
+		done(at)
 	}
 }
 
-// giveUp breaks a line off on which statements run that are too slow, and sends those behind on their way, which count from
-// first. The server ends what runs when it finds nobody there.
-func (c *Conn) giveUp(behind []*Errand, first int, done func(int)) error {
+// giveUp breaks a line off on which statements run that are too slow, and sends those behind on their way. The server ends
+// what runs when it finds nobody there.
+func (c *Conn) giveUp(errands []*Errand, behind []flight, done func(int)) error {
 	err := &Error{Server: c.name, Code: codeTimeout, Message: "statements took too long on a line", Offset: -1}
 	c.fail(err)
-	passOver(behind, first, done)
+	passOver(errands, behind, done)
 	return err
 }
 
@@ -321,7 +317,7 @@ func (c *Conn) readErrand(e *Errand, f *flight) error {
 			}
 			return nil
 		case 'E':
-			if err := c.errand(e, body); err != nil {
+			if err := c.errand(e, f, body); err != nil {
 				return err
 			}
 			if c.batch.grouped && f != nil {
@@ -354,7 +350,7 @@ func (f *flight) answered(e *Errand) {
 }
 
 // errand takes in an error that the server has of an errand. It returns what ends the connection.
-func (c *Conn) errand(e *Errand, body []byte) error {
+func (c *Conn) errand(e *Errand, f *flight, body []byte) error {
 	var m pgproto3.ErrorResponse
 	if err := m.Decode(body); err != nil {
 		return c.broke(err)
@@ -372,7 +368,7 @@ func (c *Conn) errand(e *Errand, body []byte) error {
 		c.fail(refused)
 		return refused
 	case stale(refused):
-		if c.kept.known[e.stmt] == e.prepared {
+		if c.kept.known[e.stmt] == f.prepared {
 			c.forget(e.stmt)
 		}
 		e.detour = Stale

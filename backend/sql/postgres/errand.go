@@ -9,14 +9,13 @@ import (
 // it, has it sent, and reads the rows from the errand's own memory. It belongs to one goroutine at a time.
 type Errand struct {
 	row
-	binder   binder
-	bind     []byte // what the message that binds it has for its parameters
-	rows     []byte // bodies of rows, each behind its length
-	at       int    // of the next row
-	prepared *prepared
-	detour   Detour
-	trial    bool // its statement is tried again on a line
-	err      error
+	binder binder
+	bind   []byte // what the message that binds it has for its parameters
+	rows   []byte // bodies of rows, each behind its length
+	at     int    // of the next row
+	detour Detour
+	trial  bool // its statement is tried again on a line
+	err    error
 }
 
 // Detour is why an errand must be run on a connection of its caller's own.
