@@ -41,14 +41,14 @@ type call struct {
 
 // link is an engine's side of a call: the connection under it.
 type link interface {
-	// head takes the head of the response, of which nothing need be sent before flush.
-	head(bodiless bool)
-	// write takes content. It may wait for the client, no longer than writeLimit.
-	write(p []byte) error
-	// flush sends what was taken.
-	flush() error
-	// end takes the trailer, and sends what was taken.
-	end() error
+	// putHead takes the head of the response, of which nothing need be sent before push.
+	putHead(bodiless bool)
+	// put takes content. It may wait for the client, no longer than writeLimit.
+	put(p []byte) error
+	// push sends what was taken.
+	push() error
+	// putEnd takes the trailer, and sends what was taken.
+	putEnd() error
 	// hijack gives up the connection, for an upgrade; early is what the client has sent already.
 	hijack() (conn net.Conn, early []byte, err error)
 	// context ends when the client has left.

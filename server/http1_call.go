@@ -88,14 +88,14 @@ func (c *http1Call) readBody() {
 	switch buffer := &c.conn.buffer; {
 	case r.Chunked:
 		s := &http1Source{call: c}
-		s.body.Start(buffer, s, h1.Chunked, 0, &c.x.Request.Trailer, c.conn.headLimit())
+		s.body.Start(buffer, sourceBytes{s}, h1.Chunked, 0, &c.x.Request.Trailer, c.conn.headLimit())
 		c.stream(s, -1)
 	case r.Length > 0 && !r.Continue && r.Length <= int64(buffer.Len()) && (c.core.limits.MaxBody <= 0 || r.Length <= c.core.limits.MaxBody):
 		b.SetBytes(buffer.Hold(int(r.Length)))
 		c.received = r.Length
 	case r.Length > 0:
 		s := &http1Source{call: c}
-		s.body.Start(buffer, s, h1.Counted, r.Length, nil, 0)
+		s.body.Start(buffer, sourceBytes{s}, h1.Counted, r.Length, nil, 0)
 		c.stream(s, r.Length)
 	}
 }
@@ -111,14 +111,15 @@ func (c *http1Call) isHere() bool { return c.body == nil && !c.websocket }
 // http1Source is where a request's body comes from. One that is read by mistake after its exchange has ended is closed.
 type http1Source struct {
 	call    *http1Call
-	body    h1.Body
+	body    h1.Body // of what sourceBytes reads
 	stopped atomic.Bool
 }
 
+// sourceBytes is what comes over the connection, with the body's framing in it.
+type sourceBytes struct{ *http1Source }
+
 // Read reads from the connection.
-func (s *http1Source) Read(p []byte) (int, error) {
-	return s.call.conn.read(p, &s.stopped)
-}
+func (s sourceBytes) Read(p []byte) (int, error) { return s.call.conn.read(p, &s.stopped) }
 
 func (s *http1Source) stop() {
 	s.stopped.Store(true)

@@ -81,8 +81,8 @@ func (c *http1Conn) abort(reset bool) {
 	}
 }
 
-// leave closes the connection. After an answer the client gets to see that and not a reset, for what it may still send.
-func (c *http1Conn) leave(s step) {
+// part closes the connection. After an answer the client gets to see that and not a reset, for what it may still send.
+func (c *http1Conn) part(s step) {
 	switch {
 	case s == stepHandOver:
 		early := append([]byte(nil), c.buffer.Bytes()...)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"math"
 	"net"
 	"net/netip"
@@ -14,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/h1"
 )
 
@@ -109,7 +107,7 @@ func (c *http1Conn) run() {
 		}
 	}
 	c.known()
-	c.leave(next)
+	c.part(next)
 }
 
 // known notes that the connection is no longer fresh.
@@ -155,8 +153,9 @@ func (c *http1Conn) headLimit() int {
 // preface is how a connection of HTTP/2 begins.
 var preface = []byte("PRI * HTTP/2.0\r\n\r\n")
 
-// parse reads the next header, unless it was read already. whole is false when it has not come whole.
-func (c *http1Conn) parse() (whole bool, next step) {
+// parse reads the next header, unless it was read already. known is false while it is not known yet what becomes of it: more
+// must come.
+func (c *http1Conn) parse() (known bool, next step) {
 	if c.parsed {
 		return true, stepWait
 	}
@@ -263,20 +262,3 @@ const (
 	// maxKept is the most that is kept of memory that a long message made grow.
 	maxKept = 16 << 10
 )
-
-var errHeaderLate = &sluice.Error{Code: sluice.RequestTimeout, Message: "the header stopped coming"}
-
-// malformed is what the client is told of a header that is not as RFC 9112 has it.
-func malformed(err error) error {
-	if errors.Is(err, h1.ErrTooLarge) {
-		return errHeader
-	}
-	return sluice.Errorf(sluice.BadRequest, nil, "the request is malformed: %s", reason(err))
-}
-
-func reason(err error) string {
-	if e, ok := errors.AsType[h1.Error](err); ok {
-		return string(e)
-	}
-	return err.Error()
-}

@@ -1,16 +1,18 @@
 package server
 
 import (
+	"net"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/h1"
+	"github.com/sluiceapi/sluice/internal/nowait"
 )
 
-// head begins what is sent. Fields of the connection and of framing are the engine's own.
-func (c *http1Call) head(bodiless bool) {
+// putHead begins what is sent. Fields of the connection and of framing are the engine's own.
+func (c *http1Call) putHead(bodiless bool) {
 	if c.request.Continue {
 		c.going.Lock()
 		c.answered = true
@@ -106,8 +108,8 @@ type dated struct {
 // joined is the most that is put together for one write; what is longer is written from where it is.
 const joined = 16 << 10
 
-// write takes content.
-func (c *http1Call) write(p []byte) error {
+// put takes content.
+func (c *http1Call) put(p []byte) error {
 	end := []byte(nil)
 	if c.chunked {
 		c.pending = append(strconv.AppendInt(c.pending, int64(len(p)), 16), "\r\n"...)
@@ -134,7 +136,7 @@ func (c *http1Call) write(p []byte) error {
 
 var carriageReturnLineFeed = []byte("\r\n")
 
-func (c *http1Call) flush() error {
+func (c *http1Call) push() error {
 	if len(c.pending) == 0 {
 		return nil
 	}
@@ -143,11 +145,11 @@ func (c *http1Call) flush() error {
 	return err
 }
 
-func (c *http1Call) end() error {
+func (c *http1Call) putEnd() error {
 	if c.chunked {
 		c.pending = h1.AppendLast(c.pending, &c.x.Response.Trailer)
 	}
-	return c.flush()
+	return c.push()
 }
 
 // Inform sends an interim response.
@@ -167,5 +169,43 @@ func (c *http1Call) Inform(status int, h *sluice.Header) error {
 		}
 	}
 	c.pending = append(c.pending, "\r\n"...)
-	return c.flush()
+	return c.push()
+}
+
+// stretch is how much is written under one deadline: a client that takes a long answer slowly, but takes it, gets it.
+const stretch = 64 << 10
+
+// write writes all of p. Only what the socket does not take at once has to wait, and needs a deadline for that.
+func (c *http1Conn) write(p []byte, limit func() time.Time) error {
+	if c.fd >= 0 && len(p) > 0 {
+		n, err := nowait.Write(uintptr(c.fd), p)
+		if err != nil {
+			return c.lost(err)
+		}
+		p = p[n:]
+	}
+	for len(p) > 0 {
+		c.socket.SetWriteDeadline(limit())
+		n, err := c.conn.Write(p[:min(len(p), stretch)])
+		if err != nil {
+			return c.lost(err)
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// lost notes that the client takes no more.
+func (c *http1Conn) lost(err error) error {
+	c.gone.Store(true)
+	return err
+}
+
+// writeAll is write for what lies in several places.
+func (c *http1Conn) writeAll(p *net.Buffers, limit func() time.Time) error {
+	c.socket.SetWriteDeadline(limit())
+	if _, err := p.WriteTo(c.conn); err != nil {
+		return c.lost(err)
+	}
+	return nil
 }

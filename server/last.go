@@ -28,13 +28,6 @@ func (e *core) last(c *call, leave func()) {
 	}
 }
 
-// calm calls f, and has a panic be an error.
-func calm(f func()) (err error) {
-	defer recoverAs(&err)
-	f()
-	return nil
-}
-
 // ended forgets an answer that lasts: nobody asks it to end any more.
 func (f *flights) ended(c *call) {
 	f.mu.Lock()

@@ -180,8 +180,8 @@ func (s *netHTTPSource) isFraming(err error) bool {
 	return !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &op) && !errors.Is(err, syscall.ECONNRESET) && s.r.Context().Err() == nil
 }
 
-// head gives the header to net/http. Fields of the connection and of framing are the engine's own.
-func (c *netHTTPCall) head(bodiless bool) {
+// putHead gives the header to net/http. Fields of the connection and of framing are the engine's own.
+func (c *netHTTPCall) putHead(bodiless bool) {
 	r, h := &c.x.Response, c.w.Header()
 	declared := int64(-1)
 	for _, f := range r.Header.Fields() {
@@ -248,13 +248,13 @@ func fieldName(name []byte) string {
 	return aliasString(name)
 }
 
-func (c *netHTTPCall) write(p []byte) error {
+func (c *netHTTPCall) put(p []byte) error {
 	c.arm()
 	_, err := c.w.Write(p)
 	return err
 }
 
-func (c *netHTTPCall) flush() error {
+func (c *netHTTPCall) push() error {
 	c.arm()
 	err := c.w.FlushError()
 	if c.streams && c.armed && err == nil { // else it would end the stream also while nothing is written
@@ -264,10 +264,10 @@ func (c *netHTTPCall) flush() error {
 	return err
 }
 
-// end sends what was taken, but for the last chunk and the trailer, which net/http sends after ServeHTTP; so the trailer
+// putEnd sends what was taken, but for the last chunk and the trailer, which net/http sends after ServeHTTP; so the trailer
 // is copied.
-func (c *netHTTPCall) end() error {
-	if err := c.flush(); err != nil || !c.streams && !c.chunked {
+func (c *netHTTPCall) putEnd() error {
+	if err := c.push(); err != nil || !c.streams && !c.chunked {
 		return err
 	}
 	for _, f := range c.x.Response.Trailer.Fields() {

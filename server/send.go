@@ -27,7 +27,7 @@ func (c *call) send() error {
 		c.x.Response.Status = http.StatusOK
 	}
 	bodiless := c.bodiless()
-	c.link.head(bodiless)
+	c.link.putHead(bodiless)
 	c.headed = true
 	var err error
 	switch {
@@ -43,7 +43,7 @@ func (c *call) send() error {
 		}
 	}
 	if err == nil {
-		err = c.unsent(c.link.end())
+		err = c.unsent(c.link.putEnd())
 	}
 	if err == nil {
 		c.out = true
@@ -140,7 +140,7 @@ func (c *call) write(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if err := c.unsent(c.link.write(p)); err != nil {
+	if err := c.unsent(c.link.put(p)); err != nil {
 		return err
 	}
 	c.sent += int64(len(p))
@@ -150,7 +150,7 @@ func (c *call) write(p []byte) error {
 func (c *call) flush() error {
 	// On HTTP/2 a client may have had the head, and have left, before flush returns.
 	c.out = c.out || c.streams && c.headed
-	if err := c.unsent(c.link.flush()); err != nil {
+	if err := c.unsent(c.link.push()); err != nil {
 		return err
 	}
 	c.out = true
