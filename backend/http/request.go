@@ -58,6 +58,7 @@ func (c *call) loadShort() error {
 	}
 	size := b.Size
 	p, err := b.Load(shortBody)
+	c.x.Waited()
 	if err == nil && int64(len(p)) != size {
 		err = errLength
 	}
