@@ -198,6 +198,9 @@ func (c *call) read(x *sluice.Exchange) (*rpc.Message, error) {
 	if sub := x.Request.Header.Value("Content-Type")[len(rpc.ContentType):]; len(sub) > 0 && !strings.EqualFold(string(sub), "+proto") && sub[0] != ';' {
 		return nil, sluice.Errorf(sluice.UnsupportedMediaType, nil, "messages are not read as %s; want +proto", sub)
 	}
+	if x.Request.Body.Stream != nil {
+		defer x.Waited()
+	}
 	raw, err := x.Request.Body.Load(c.maxIn + rpc.PrefixSize)
 	if e, is := errors.AsType[*sluice.Error](err); is && e.Code == sluice.TooLarge {
 		return nil, sluice.Errorf(sluice.TooLarge, nil, "the message is larger than %s", sluice.Size(c.maxIn))

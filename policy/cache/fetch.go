@@ -194,7 +194,9 @@ func (f *fill) prepare(x *sluice.Exchange) (err error) {
 			names = append(names, string(name))
 		}
 	}
-	if f.tags, err = c.tags.Read(x.Context(), names); err != nil {
+	f.tags, err = c.tags.Read(x.Context(), names)
+	x.Waited()
+	if err != nil {
 		c.series.storeErrors.Add(1)
 		return err
 	}
