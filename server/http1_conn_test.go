@@ -362,11 +362,11 @@ func TestContextsLeaveNothing(t *testing.T) {
 	nothing := func() bool {
 		l.watched.mu.Lock()
 		defer l.watched.mu.Unlock()
-		return l.watched.first == nil && l.watched.timer == nil && runtime.NumGoroutine() <= before
+		return l.watched.count == 0 && l.watched.timer == nil && runtime.NumGoroutine() <= before
 	}
 	for end := time.Now().Add(patience); !nothing(); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d goroutines more, and a watch: %t", runtime.NumGoroutine()-before, l.watched.first != nil)
+			t.Fatalf("%d goroutines more, and %d watches", runtime.NumGoroutine()-before, l.watched.count)
 		}
 	}
 }

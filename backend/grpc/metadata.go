@@ -39,10 +39,9 @@ func hasPrefix(name, prefix string) bool {
 func metadata(x *sluice.Exchange, span sluice.Span, pass func(name string) bool) http.Header {
 	h := make(http.Header, 16)
 	r := &x.Request
-	dropped := connectionNames(&r.Header)
 	for _, f := range r.Header.Fields() {
 		name := string(f.Name) // HTTP/2 may hold on to what it sends
-		if !pass(name) || aboutClient(name, r.TrustedPeer) || isDropped(dropped, name) || !sluice.ValidFieldName(f.Name) || !sluice.ValidFieldValue(f.Value) {
+		if !pass(name) || aboutClient(name, r.TrustedPeer) || !sluice.ValidFieldName(f.Name) || !sluice.ValidFieldValue(f.Value) {
 			continue
 		}
 		name = http.CanonicalHeaderKey(name)
@@ -59,27 +58,6 @@ func metadata(x *sluice.Exchange, span sluice.Span, pass func(name string) bool)
 		h.Add(string(f.Name), string(f.Value))
 	}
 	return h
-}
-
-// connectionNames are the names that Connection has for fields of one hop.
-func connectionNames(h *sluice.Header) (names []string) {
-	for _, f := range h.Fields() {
-		if sluice.SameToken(f.Name, "connection") {
-			for name := range strings.SplitSeq(string(f.Value), ",") {
-				names = append(names, strings.TrimSpace(name))
-			}
-		}
-	}
-	return names
-}
-
-func isDropped(names []string, name string) bool {
-	for _, n := range names {
-		if strings.EqualFold(n, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // aboutClient tells the fields by which a proxy tells of its client: nobody but a trusted one may, and X-Forwarded-For is

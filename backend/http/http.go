@@ -64,7 +64,8 @@ type Where struct {
 	Pool Pool `yaml:"pool"`
 }
 
-// Health has every host asked at intervals, on connections of their own.
+// Health has every host asked at intervals. Checks have connections of their own. Requests go to the hosts that are well, or
+// to all when none is.
 type Health struct {
 	// The path to ask for with GET: 200 to 299 is well. Left out, a host is well that takes a connection.
 	Path string `yaml:"path,short"`

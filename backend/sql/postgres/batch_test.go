@@ -20,7 +20,7 @@ func line(t testing.TB, statements ...string) *Conn {
 	return c
 }
 
-// batch runs statements on a line, each with a value, and says of each what came of it: its rows, its error's code or its
+// tryBatch runs statements on a line, each with a value, and says of each what came of it: its rows, its error's code or its
 // detour; or that it was not answered.
 func (c *Conn) tryBatch(t testing.TB, err *error, asked ...any) []string {
 	t.Helper()
@@ -164,51 +164,6 @@ func TestBatchReadsOnly(t *testing.T) {
 	}
 }
 
-// TestBatchGroups holds that statements which are known to be quick share one Sync, until one of them fails or their group
-// is slow.
-func TestBatchGroups(t *testing.T) {
-	t.Parallel()
-	config := setup(t)
-	c := dial(t, config)
-	must(t, c.AsLine(t.Context(), lineTime))
-	quick, divides := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT 1 / $1::int AS q")
-	sleeps := describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int / 1000.0)")
-	known := func() {
-		for _, s := range []*Stmt{quick, divides, sleeps} {
-			s.pace.known.Store(true)
-			s.pace.took.Store(int64(10 * time.Microsecond))
-		}
-	}
-	c.wantBatch(t, `{"n":1} {"q":1}`, quick, "1", divides, "1")
-	if c.batch.grouped {
-		t.Error("statements of which nothing is known share a Sync")
-	}
-	known()
-	c.wantBatch(t, `{"n":1} {"q":1} {"n":2}`, quick, "1", divides, "1", quick, "2")
-	if !c.batch.grouped {
-		t.Error("quick statements do not share a Sync")
-	}
-	known()
-	c.wantBatch(t, `{"n":1} 22012 behind behind`, quick, "1", divides, "0", quick, "2", divides, "1")
-	known()
-	c.wantBatch(t, `{"n":1} 22012 {"n":2} {"q":1}`, quick, "1", divides, "0", quick, "2", divides, "1")
-	if c.batch.grouped {
-		t.Error("what failed a moment ago is in a group")
-	}
-	known()
-	c.wantBatch(t, `{"n":1} {"s":20} {"n":2}`, quick, "1", sleeps, "20", quick, "2")
-	if !c.batch.grouped || c.batch.doubts == 0 {
-		t.Errorf("grouped %t, %d doubts after a group that was slow", c.batch.grouped, c.batch.doubts)
-	}
-	if took := time.Duration(quick.pace.took.Load()); took > surelyQuick {
-		t.Errorf("the quick statement is taken to need %s", took)
-	}
-	c.wantBatch(t, `{"n":1} {"s":20} {"n":2}`, quick, "1", sleeps, "20", quick, "2")
-	if took := time.Duration(sleeps.pace.took.Load()); c.batch.grouped || took < time.Millisecond {
-		t.Errorf("grouped %t; the slow statement is taken to need %s", c.batch.grouped, took)
-	}
-}
-
 // TestBatchChanged alters tables under statements that a line has prepared.
 func TestBatchChanged(t *testing.T) {
 	t.Parallel()
@@ -219,10 +174,7 @@ func TestBatchChanged(t *testing.T) {
 	fine := describe(t, other, "SELECT $1::int AS n")
 	c.wantBatch(t, `{"v":7} {"n":1}`, s, "1", fine, "1")
 	must(t, other.Script(t.Context(), "ALTER TABLE t ALTER v TYPE text", nil))
-	for _, s := range []*Stmt{s, fine} {
-		s.pace.known.Store(true)
-		s.pace.took.Store(0)
-	}
+	quick(s, fine)
 	// Both are known to be quick, so they share a Sync, and after an error the server passes over the rest. What failed a moment
 	// ago is in no group.
 	c.wantBatch(t, `{"n":1} stale behind behind`, fine, "1", s, "1", s, "1", fine, "2")
@@ -245,27 +197,6 @@ func describe2(s *Stmt) *Stmt {
 	return &Stmt{SQL: s.SQL, Params: s.Params, Columns: s.Columns, params: s.params, heads: s.heads}
 }
 
-// TestBatchBlocked breaks a line off on which one statement after the other runs into the limit.
-func TestBatchBlocked(t *testing.T) {
-	t.Parallel()
-	config := setup(t, "CREATE TABLE t (id int PRIMARY KEY)")
-	c, other := dial(t, config), dial(t, config)
-	must(t, c.AsLine(t.Context(), lineTime))
-	s, fine := describe(t, c, "SELECT id FROM t WHERE id = $1"), describe(t, c, "SELECT $1::int AS n")
-	c.wantBatch(t, ` {"n":1}`, s, "1", fine, "1")
-	must(t, other.Begin(false))
-	must(t, other.Script(t.Context(), "BEGIN; LOCK TABLE t", nil))
-	s.pace.known.Store(false) // in a group the first takes all behind it along
-	var err error
-	got := strings.Join(c.tryBatch(t, &err, fine, "1", s, "1", s, "2", s, "3", fine, "2"), " ")
-	if err == nil || got != `{"n":1} slow slow behind behind` {
-		t.Errorf("got %s, %v", got, err)
-	}
-	if c.Usable() || IsGone(err) {
-		t.Errorf("the line can be used still, or the server is blamed: %v", err)
-	}
-}
-
 // TestBatchKilled ends the session under a batch: those answered have their answers, and the rest none.
 func TestBatchKilled(t *testing.T) {
 	t.Parallel()
@@ -284,78 +215,6 @@ func TestBatchKilled(t *testing.T) {
 	if err := c.Batch(nil, nil); !IsNotSent(err) {
 		t.Errorf("a line that is gone took a batch: %v", err)
 	}
-}
-
-// TestPace takes statements off lines that are slow or large, and tries them again.
-func TestPace(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	fits := func(s *Stmt, at time.Duration, want, wantTrial bool) {
-		t.Helper()
-		if got, trial := s.onLine(func() time.Time { return now.Add(at) }); got != want || trial != wantTrial {
-			t.Errorf("after %v it fits: %v, as a trial: %v; want %v, %v", at, got, trial, want, wantTrial)
-		}
-	}
-	for name, tt := range map[string]struct {
-		took  time.Duration
-		size  int
-		times int
-	}{
-		"50 ms": {50 * time.Millisecond, 10, 2}, "6 ms": {6 * time.Millisecond, 10, 14}, "40 KB": {time.Microsecond, 40 << 10, 13},
-	} {
-		s := &Stmt{}
-		fits(s, 0, true, false)
-		for range 100 {
-			s.pace.learn(time.Millisecond, 1000, false)
-		}
-		for range 100 {
-			if on, _ := s.onLine(func() time.Time { return now }); !on {
-				break
-			}
-			s.pace.learn(tt.took, tt.size, false)
-			tt.times--
-		}
-		if fits(s, 0, false, false); tt.times < -3 || tt.times > 3 {
-			t.Errorf("%s: it took %d times more or less until it was off", name, -tt.times)
-		}
-	}
-
-	s := &Stmt{}
-	s.pace.away(now, true)
-	s.pace.away(now.Add(time.Millisecond), true) // another that was under way
-	s.pace.learn(0, 0, false)                    // and one more, which was quick
-	fits(s, 240*time.Millisecond, false, false)
-	fits(s, 250*time.Millisecond, true, true)
-	fits(s, 251*time.Millisecond, false, false) // one at a time
-	s.pace.away(now.Add(300*time.Millisecond), true)
-	fits(s, 790*time.Millisecond, false, false)
-	fits(s, 800*time.Millisecond, true, true)
-	s.pace.learn(time.Millisecond, 100, true)
-	fits(s, 900*time.Millisecond, true, false)
-	s.pace.away(time.Now().Add(time.Second), true) // soon after it came back
-	if rest := time.Duration(s.pace.rest.Load()); rest != time.Second {
-		t.Errorf("it is off for %v; want twice what it was", rest)
-	}
-	for at := 4 * time.Second; at < 10*time.Minute; at += 65 * time.Second { // and never well
-		s.pace.away(now.Add(at), true)
-	}
-	if rest := time.Duration(s.pace.rest.Load()); rest != mostRest {
-		t.Errorf("it is off for %v; want no more than %v", rest, mostRest)
-	}
-	s.pace.learn(time.Millisecond, 100, true)
-	s.pace.away(time.Now().Add(wellFor*mostRest+time.Minute), true)
-	if rest := time.Duration(s.pace.rest.Load()); rest != leastRest {
-		t.Errorf("after it did well for long it is off for %v; want %v", rest, leastRest)
-	}
-	s = &Stmt{}
-	for at := range 10 { // slow on average, again and again
-		s.pace.away(now.Add(time.Duration(at)*time.Second), false)
-	}
-	if rest := time.Duration(s.pace.rest.Load()); rest != leastRest {
-		t.Errorf("what is slow on average is off for %v; want %v", rest, leastRest)
-	}
-	s = &Stmt{Writes: true}
-	fits(s, 0, false, false)
 }
 
 // TestEnded tells what ended the wait.

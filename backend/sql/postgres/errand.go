@@ -9,14 +9,13 @@ import (
 // it, has it sent, and reads the rows from the errand's own memory. It belongs to one goroutine at a time.
 type Errand struct {
 	row
-	binder   binder
-	bind     []byte // what the message that binds it has for its parameters
-	rows     []byte // bodies of rows, each behind its length
-	at       int    // of the next row
-	prepared *prepared
-	detour   Detour
-	trial    bool // its statement is tried again on a line
-	err      error
+	binder binder
+	bind   []byte // what the message that binds it has for its parameters
+	rows   []byte // bodies of rows, each behind its length
+	at     int    // of the next row
+	detour Detour
+	trial  bool // its statement is tried again on a line
+	err    error
 }
 
 // Detour is why an errand must be run on a connection of its caller's own.
@@ -77,13 +76,11 @@ func (e *Errand) Bind(s *Stmt, in *Input) (fits bool, err error) {
 	return true, nil
 }
 
-// Stmt is the statement that the errand is of.
-func (e *Errand) Stmt() *Stmt { return e.stmt }
+// Size is how many bytes it takes to send it, at most.
+func (e *Errand) Size() int { return len(e.bind) + errandSpace + 2*len(e.stmt.Columns) }
 
-// Size is how many bytes it takes to send it.
-func (e *Errand) Size() int { return len(e.bind) + errandSpace }
-
-// errandSpace is for what stands around the values: three messages, the statement's name, and the formats of columns.
+// errandSpace is for what stands around the values: three messages, and the statement's name. The formats of the columns, two
+// bytes each, come on top.
 const errandSpace = 128
 
 // Detour tells whether it must be run on a connection of its own instead.

@@ -39,7 +39,10 @@ type pace struct {
 	back  atomic.Int64 // when it came back
 	rest  atomic.Int64 // for how long it was off last, in ns
 	erred atomic.Int64 // when the server last had an error of it
-	known atomic.Bool  // something of it was learnt since it was off last
+	// measured is when it was last found out what it takes, with a Sync of its own, for a group does not tell; zero if that is in
+	// doubt. Known is set once that was so since it was off last.
+	measured atomic.Int64
+	known    atomic.Bool
 }
 
 const (
@@ -47,11 +50,14 @@ const (
 	surelyQuick = quickAverage / 4
 	// erring is how long a statement of which the server had an error stays out of groups, whose rest an error takes along.
 	erring = time.Second
+	// fresh is for how long it is believed what was measured of a statement: one that was quick may have become slow since.
+	fresh = time.Second
 )
 
 // inGroup tells whether the statement may share a Sync with others.
 func (p *pace) inGroup(now time.Time) bool {
-	return p.known.Load() && p.took.Load() < int64(surelyQuick) && now.UnixNano()-p.erred.Load() > int64(erring)
+	at := now.UnixNano()
+	return at-p.measured.Load() < int64(fresh) && p.took.Load() < int64(surelyQuick) && at-p.erred.Load() > int64(erring)
 }
 
 // onLine tells whether the statement goes over a line now: it only reads, and is neither slow nor large as far as is known.
@@ -69,26 +75,43 @@ func (s *Stmt) onLine(now func() time.Time) (fits, trial bool) {
 	return trial, trial
 }
 
-// learn takes in what an errand took that was answered.
-func (p *pace) learn(took time.Duration, size int, trial bool) {
+// learn takes in what an errand took that was answered, and had a Sync of its own. It was sent at a time in ns since the Unix
+// epoch.
+func (p *pace) learn(took time.Duration, size int, trial bool, sent int64) {
 	switch well := took < slowAverage && size < largeAverage; {
 	case !p.off.Load():
-		if p.average(took, size); !p.known.Load() {
-			p.known.Store(true)
-		}
+		p.note(sent)
+		p.average(took, size)
 	case trial && well:
 		p.took.Store(int64(took))
 		p.size.Store(int64(size))
 		p.back.Store(time.Now().UnixNano())
+		p.known.Store(true)
+		p.note(sent)
 		p.off.Store(false)
 	case trial:
 		p.away(time.Now(), false)
 	}
 }
 
+// note notes when the statement was measured, unless that is known well enough.
+func (p *pace) note(at int64) {
+	if at-p.measured.Load() > int64(fresh)/2 {
+		p.measured.Store(at)
+	}
+}
+
+// average takes in one more observation. The first stands for all that were before it, but is not enough to be off for.
 func (p *pace) average(took time.Duration, size int) {
 	took = min(took, most)
 	t, n := p.took.Load(), p.size.Load()
+	if !p.known.Load() {
+		t, n = int64(min(took, slowAverage)), int64(min(size, largeAverage))
+		p.took.Store(t)
+		p.size.Store(n)
+		p.known.Store(true)
+		return
+	}
 	newT, newN := t+(int64(took)-t)/(weight+1), n+(int64(size)-n)/(weight+1)
 	if newT != t {
 		p.took.Store(newT)
@@ -100,6 +123,21 @@ func (p *pace) average(took time.Duration, size int) {
 		p.away(time.Now(), false)
 	}
 }
+
+// weigh takes in how large the result was of an errand that was in a group.
+func (p *pace) weigh(size int) {
+	n := p.size.Load()
+	newN := n + (int64(size)-n)/(weight+1)
+	if newN == n || p.off.Load() {
+		return
+	}
+	if p.size.Store(newN); newN > largeAverage {
+		p.away(time.Now(), false)
+	}
+}
+
+// doubt has it measured anew what the statement takes, before it is in a group again.
+func (p *pace) doubt() { p.measured.Store(0) }
 
 // away takes the statement off lines for a while. Of many errands that find so at the same time one does. With broken set
 // one was broken off; else it was only too slow on average, which may be the machine's fault.
@@ -118,6 +156,7 @@ func (p *pace) away(now time.Time, broken bool) {
 	p.rest.Store(rest)
 	p.until.Store(at + rest)
 	p.known.Store(false)
+	p.measured.Store(0)
 	p.off.Store(true)
 	p.took.Store(0)
 	p.size.Store(0)

@@ -91,9 +91,6 @@ func (r *Rows) Err() error { return r.err }
 // LSN is the place in the server's log of QueryLSN, once the rows are at their end; zero if the server did not say.
 func (r *Rows) LSN() uint64 { return r.lsn }
 
-// Stmt is the statement the rows are of.
-func (r *Rows) Stmt() *Stmt { return r.stmt }
-
 const (
 	// drainBytes and drainTime are what it may take to read rows that nobody wants, rather than to lose the connection.
 	drainBytes = 256 << 10

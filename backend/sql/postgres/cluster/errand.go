@@ -49,14 +49,11 @@ func (c *Cluster) Done(e *Errand) {
 // Server is the address of the server that ran it.
 func (e *Errand) Server() string { return e.server.Address }
 
-// Lost, Version and Reason are those of Lease.
+// Lost tells whether a write is lost that the caller has been told of, as Lease has it.
 func (e *Errand) Lost() bool { return e.reason == LostWrite }
 
 // Version is what the server holds at least, from before the statement is sent, and whether that is known.
 func (e *Errand) Version() (sluice.Version, bool) { return e.version, e.known }
-
-// Reason is why the server was chosen.
-func (e *Errand) Reason() Reason { return e.reason }
 
 // Lines tells whether there are any.
 func (c *Cluster) Lines() bool { return c.options.Pool.lines() > 0 }

@@ -31,9 +31,6 @@ type Lease struct {
 // Server is the address of the server.
 func (l *Lease) Server() string { return l.server.Address }
 
-// Reason is why this server was chosen.
-func (l *Lease) Reason() Reason { return l.reason }
-
 // Lost tells whether the caller has been told of a write that is not there any more: it was made on a timeline that
 // ended before it. What is read comes from the primary.
 func (l *Lease) Lost() bool { return l.lost }

@@ -68,7 +68,7 @@ func (s *setup) shareOnce(stmt *postgres.Stmt, n int, want Want, deadline time.T
 	if err != nil {
 		return got, err
 	}
-	got = read{server: e.Server(), reason: e.Reason(), lost: e.Lost()}
+	got = read{server: e.Server(), reason: e.reason, lost: e.Lost()}
 	got.at, got.known = e.Version()
 	switch d := e.Detour(); d {
 	case postgres.Straight:

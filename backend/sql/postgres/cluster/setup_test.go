@@ -166,7 +166,7 @@ func (s *setup) read(sql string, want Want) read {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	got := read{server: l.Server(), reason: l.Reason(), lost: l.Lost()}
+	got := read{server: l.Server(), reason: l.reason, lost: l.Lost()}
 	got.at, got.known = l.Version()
 	err = ask(l, sql, &got.value)
 	l.Release(err)
