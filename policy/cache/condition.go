@@ -58,8 +58,9 @@ func nextTag(list []byte) (opaque, rest []byte) {
 	return list[:end+2], list[end+2:]
 }
 
-// ofContent tells whether a field describes content that an answer of 304 does not have (RFC 9110, section 15.4.5).
-func ofContent(name []byte) bool {
-	const prefix = "content-"
-	return len(name) > len(prefix) && sluice.SameToken(name[:len(prefix)], prefix) && !sluice.SameToken(name, "Content-Location")
+// onlyWhole tells whether a field describes content that an answer of 304 does not have, and does not say which content that
+// is (RFC 9110, section 15.4.5).
+func onlyWhole(name []byte) bool {
+	return sluice.OfContent(name) && !sluice.SameToken(name, "Content-Location") && !sluice.SameToken(name, "ETag") &&
+		!sluice.SameToken(name, "Last-Modified")
 }

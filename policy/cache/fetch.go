@@ -164,7 +164,7 @@ func validate(x *sluice.Exchange) {
 	}
 	r.Status = 304
 	r.Body.SetBytes(nil)
-	r.Header.DelFunc(func(field sluice.Field) bool { return ofContent(field.Name) })
+	r.Header.DelFunc(func(field sluice.Field) bool { return onlyWhole(field.Name) })
 }
 
 // takeConditions takes from a request what would have the backend leave the answer out: what is kept must be whole. They
