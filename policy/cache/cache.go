@@ -224,7 +224,7 @@ func (c *cache) answer(x *sluice.Exchange, e *entry, now time.Time, from origin)
 		x.Seen.Read(v)
 	}
 	r := &x.Response
-	had := unchanged(&x.Request.Header, e.tag, e.modified)
+	had := unchanged(&x.Request.Header, e.etag, e.modified)
 	if had {
 		for _, f := range e.fields {
 			if !onlyWhole(f.Name) {
