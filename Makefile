@@ -155,6 +155,10 @@ bench-sqlite: ## A row of SQLite over HTTP beside hand-written servers
 bench-postgres: ## Rows of PostgreSQL over HTTP beside pgbench and a hand-written server
 	go run ./bench postgres
 
+.PHONY: bench-jobs
+bench-jobs: ## Jobs accepted and done per second with durable commits, beside River
+	go run ./bench jobs
+
 .PHONY: test-modules
 test-modules: needs $(BIN)/staticcheck ## The tests of what has a module of its own: image, manifests, collector
 	test/modules.sh $(CURDIR)/$(BIN)/staticcheck
@@ -162,10 +166,6 @@ test-modules: needs $(BIN)/staticcheck ## The tests of what has a module of its 
 .PHONY: image
 image: ## Make the container image in bin/image, without Docker
 	cd deploy/image && go run . -source ../.. -out ../../bin/image
-
-.PHONY: bench-jobs
-bench-jobs: ## Jobs accepted and done per second with durable commits, beside River
-	go run ./bench jobs
 
 .PHONY: clean
 clean: ## Remove what the other targets made

@@ -115,7 +115,7 @@ func (e *ending) AfterFunc(f func()) (stop func() bool) {
 	e.mu.Lock()
 	if e.err != nil {
 		e.mu.Unlock()
-		f()
+		go f() // who asks may hold what f waits for
 		return func() bool { return false }
 	}
 	defer e.mu.Unlock()

@@ -3,6 +3,7 @@ package sluice_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +45,24 @@ func TestContextEndsWhatIsBelowIt(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Who wants to be told of an end that has been may hold what it needs to be told.
+func TestContextTellsOfAnEndThatHasBeen(t *testing.T) {
+	t.Parallel()
+	x := sluice.NewExchange(nil)
+	ctx := x.Context()
+	<-func() <-chan struct{} { x.End(sluice.Outcome{}); return ctx.Done() }()
+	var mu sync.Mutex
+	told := make(chan struct{})
+	mu.Lock()
+	ctx.(interface{ AfterFunc(func()) func() bool }).AfterFunc(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		close(told)
+	})
+	mu.Unlock()
+	<-told
 }
 
 type key struct{}

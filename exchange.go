@@ -283,14 +283,28 @@ func (x *Exchange) OnEnd(e Ender) { x.ends = append(x.ends, e) }
 
 // End ends the exchange: bodies are closed, contexts end, and everything given to OnEnd is told. Whoever started the
 // exchange calls it once.
+//
+// A panic in one of them keeps none of the others from being told; it goes on when all are.
 func (x *Exchange) End(o Outcome) {
+	defer x.spend()
+	defer x.ctx.end()
+	defer x.tell(len(x.ends), o)
+	defer x.Response.Body.Close(o.Err)
 	x.Request.Body.Close(o.Err)
-	x.Response.Body.Close(o.Err)
-	for i := len(x.ends) - 1; i >= 0; i-- {
-		x.ends[i].End(x, o)
+}
+
+// tell tells the first n Enders, the last of them first.
+func (x *Exchange) tell(n int, o Outcome) {
+	left := n
+	defer func() {
+		if left > 0 { // the one before has panicked
+			x.tell(left, o)
+		}
+	}()
+	for left > 0 {
+		left--
+		x.ends[left].End(x, o)
 	}
-	x.ctx.end()
-	x.spend()
 }
 
 // Within has an exchange that came over no connection end with ctx.

@@ -3,6 +3,7 @@ package sluice_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"reflect"
 	"slices"
@@ -102,6 +103,37 @@ func TestEndTellsTheLastFirst(t *testing.T) {
 		t.Errorf("closed with %v and %v", request.closed, response.closed)
 	}
 }
+
+// A panic of one who is told keeps nothing from being told or ended.
+func TestEndWithPanics(t *testing.T) {
+	t.Parallel()
+	x := sluice.NewExchange(nil)
+	response := &stream{Reader: strings.NewReader("y")}
+	x.Request.Body.SetStream(panicking{}, -1)
+	x.Response.Body.SetStream(response, -1)
+	ctx := x.Context()
+	var order []int
+	for i := range 5 {
+		x.OnEnd(sluice.EnderFunc(func(*sluice.Exchange, sluice.Outcome) {
+			if order = append(order, i); i == 1 || i == 3 {
+				panic(i)
+			}
+		}))
+	}
+	panicked := func() (v any) {
+		defer func() { v = recover() }()
+		x.End(sluice.Outcome{})
+		return nil
+	}()
+	if panicked == nil || !slices.Equal(order, []int{4, 3, 2, 1, 0}) || len(response.closed) != 1 || ctx.Err() == nil {
+		t.Errorf("panic %v, told %v, closed %d times, context %v", panicked, order, len(response.closed), ctx.Err())
+	}
+}
+
+// panicking panics when it is closed.
+type panicking struct{ io.Reader }
+
+func (panicking) Close(error) { panic("close") }
 
 func TestResetLeavesNothingBehind(t *testing.T) {
 	t.Parallel()

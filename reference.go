@@ -7,9 +7,20 @@ import (
 	"strings"
 )
 
-// Reference names one thing that a request brings, or that the endpoint makes: "id", "query.q", "header.x-tenant",
-// "body.sku", "caller.claims.tenant", "client_ip", "order.id". It is parsed from the config, bound once to the
-// endpoint that it stands in, and then yields a Value for every exchange. The grammar, in EBNF:
+// Reference names one thing that a request brings, or that the endpoint makes. It is checked once, against the endpoint that
+// it stands in, and has a value for every request, or none.
+//
+//	id                    an input of the endpoint, or a parameter of its path
+//	query.q, header.x-id  a parameter of the query, and a field of the header
+//	body, body.tags.0     the body, as JSON, or a part of it
+//	caller                who asks, by issuer and subject
+//	caller.subject, caller.issuer, caller.claims.tenant
+//	client_ip             the address of the client, or what a trusted proxy says it is
+//	request_id            the id of the request, as the log and problems have it
+//	new_id                a new UUID (version 7), the same one for the whole request
+//	order.id              a result that the backend keeps under a name (as: order), or a part of it
+//
+// Around the router, in every_request, there are neither inputs nor results, and the body is not read. The grammar, in EBNF:
 //
 //	reference = name { "." ( name | number ) } .
 //	name      = letter { letter | digit | "-" | "_" } .

@@ -9,8 +9,9 @@ import (
 )
 
 // State is what nodes share: cells that count, values that expire, and notices. Memory shares them within one node,
-// Redis between all. Whoever uses it says what happens without it: every call may fail, and does so within the time
-// that the store was given. Keys are the user's own; the store adds its prefix. All methods may be called at once.
+// Redis between all. What keeps them, behind a State, is called the store: so the key on_store_failure says what to do
+// without it. Whoever uses a State says that: every call may fail, and does so within the time that the store was given.
+// Keys are the user's own; the store adds its prefix. All methods may be called at once.
 type State interface {
 	Counters
 	Values

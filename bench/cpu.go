@@ -10,7 +10,7 @@ import (
 )
 
 // tick is the unit of CPU times in /proc: USER_HZ is 100 on every Linux that
-// Go runs on. Over a run of 4 s it is off by 0.25 % at most.
+// Go runs on. Over a run of 2 s it is off by 0.5 % at most.
 const tick = time.Second / 100
 
 // stat is what bench reads of /proc/PID/stat; see proc(5).

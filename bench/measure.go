@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// warmUp goes before every measured run: pools fill, Go's heap and the page
+// warmUp goes before the first measured run: pools fill, Go's heap and the page
 // cache settle.
 const warmUp = time.Second
 
@@ -70,9 +70,9 @@ func (b *bench) startAll(ctx context.Context, rivals []rival, path string) ([]*e
 // happens on the machine meanwhile so falls on all of them. Of each the run
 // with the most requests is kept, whole.
 func (b *bench) measure(ctx context.Context, entries []*entry, path, script string) error {
-	for range b.runs {
+	for n := range b.runs {
 		for _, e := range entries {
-			if e.client == nil {
+			if e.client == nil && n == 0 {
 				if _, err := b.wrk(ctx, warmUp, e.base+path, script); err != nil {
 					return fmt.Errorf("%s: warming up: %w", e.name, err)
 				}

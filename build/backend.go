@@ -26,7 +26,7 @@ type backend struct {
 	name        string
 	kind        string
 	fingerprint string
-	opened      sluice.Opened
+	sluice.Opened
 	holders
 }
 
@@ -163,7 +163,7 @@ func (m *maker) openBackend(node *Node, plan *backendPlan) {
 		m.doc.Fault(plan.path, err)
 		return
 	}
-	plan.opened = &backend{name: plan.name, kind: plan.kind.Name, fingerprint: plan.fingerprint, opened: opened, holders: newHolders(env)}
+	plan.opened = &backend{name: plan.name, kind: plan.kind.Name, fingerprint: plan.fingerprint, Opened: opened, holders: newHolders(env)}
 	node.backends = append(node.backends, plan.opened)
 }
 

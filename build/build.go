@@ -121,7 +121,7 @@ type maker struct {
 	everyRequest []*policyPlan
 	admin        []*policyPlan
 	endpoints    []*endpointPlan
-	shared       *shared
+	states       *states
 	shares       *shares
 	jobs         *job.Jobs
 	// works is what blocks have the node do beside serving.
@@ -147,8 +147,8 @@ func (m *maker) env(name string) *sluice.Env {
 	if m.jobs != nil {
 		env.Jobs = m.jobs
 	}
-	if m.shared != nil {
-		env.State, env.Local = m.shared.state, m.shared.local
+	if m.states != nil {
+		env.State, env.Local = m.states.shared, m.states.local
 	}
 	if bound, ok := m.opts.Metrics.(boundMetrics); ok {
 		env.Metrics = bound.Within(env)
@@ -202,7 +202,7 @@ func (m *maker) plan() {
 func (m *maker) open() *Node {
 	node := &Node{file: m.file, keys: m.keys, now: m.opts.Now, shares: m.shares}
 	node.users.Store(1)
-	m.openShared(node)
+	m.openStates(node)
 	m.makeJobs(node)
 	for _, b := range m.backends {
 		m.openBackend(node, b)

@@ -198,6 +198,9 @@ func (c *call) read(x *sluice.Exchange) (*rpc.Message, error) {
 	if sub := x.Request.Header.Value("Content-Type")[len(rpc.ContentType):]; len(sub) > 0 && !strings.EqualFold(string(sub), "+proto") && sub[0] != ';' {
 		return nil, sluice.Errorf(sluice.UnsupportedMediaType, nil, "messages are not read as %s; want +proto", sub)
 	}
+	if x.Request.Body.Stream != nil {
+		defer x.Waited()
+	}
 	raw, err := x.Request.Body.Load(c.maxIn + rpc.PrefixSize)
 	if e, is := errors.AsType[*sluice.Error](err); is && e.Code == sluice.TooLarge {
 		return nil, sluice.Errorf(sluice.TooLarge, nil, "the message is larger than %s", sluice.Size(c.maxIn))
@@ -348,9 +351,7 @@ func (c *call) answer(x *sluice.Exchange) error {
 	}
 	zip := takesGzip(&x.Request.Header)
 	r.Trailer.Reset()
-	for _, name := range ofAnswer {
-		r.Header.Del(name)
-	}
+	r.Header.DelFunc(ofAnswer)
 	if c.method.ServerStreams {
 		from := newMessages(c, x, &r.Body)
 		rpc.Answer(x, rpc.Source{Next: from.next, Close: from.close, Gzip: zip})
@@ -384,8 +385,12 @@ func (c *call) message(text []byte) ([]byte, error) {
 	return m.AppendWire(nil)
 }
 
-// ofAnswer are the fields that speak of the content that became a message, or are of use to a client of HTTP only.
-var ofAnswer = append([]string{"Content-Type", "Content-Length", "Cache-Control", "Expires", "Age", "Vary", "Etag"}, ofContent...)
+// ofAnswer tells whether a field speaks of the content that became a message, or is of use to a client of HTTP only.
+func ofAnswer(f sluice.Field) bool {
+	return sluice.OfContent(f.Name) || slices.ContainsFunc([]string{"Cache-Control", "Expires", "Age", "Vary"}, func(name string) bool {
+		return sluice.SameToken(f.Name, name)
+	})
+}
 
 func takesGzip(h *sluice.Header) bool {
 	for name := range bytes.SplitSeq(h.Value("Grpc-Accept-Encoding"), []byte{','}) {

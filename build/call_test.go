@@ -1,6 +1,9 @@
 package build_test
 
 import (
+	"bytes"
+	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +20,43 @@ func callOf(t *testing.T, method string, wire []byte, fields ...string) *sluice.
 	x.Start = time.Now()
 	x.Request.Body.SetBytes(rpc.AppendFrame(nil, wire))
 	return x
+}
+
+// slow is a body that takes an hour, by a clock of the test.
+type slow struct {
+	io.Reader
+	hours *atomic.Int64
+}
+
+func (s slow) Read(p []byte) (int, error) {
+	s.hours.Store(1)
+	return s.Reader.Read(p)
+}
+
+func (slow) Close(error) {}
+
+// What serves a call goes by the time at which its message was there.
+func TestTimeAfterMessage(t *testing.T) {
+	t.Parallel()
+	var hours atomic.Int64
+	came := time.Now()
+	var saw time.Time
+	node := sluicetest.Node(t, withProtos(t, `
+		sluice: 1
+		endpoints:
+			get_user:
+				routes: ["GET /user/{user_id}", "grpc user.v1.UserService/GetUser"]
+				test_handler: {name: note}
+		`), handlers(map[string]sluice.Handler{"note": sluice.HandlerFunc(func(x *sluice.Exchange) error {
+		saw = x.Now(func() time.Time { return came.Add(time.Duration(hours.Load()) * time.Hour) })
+		return nil
+	})}))
+	x := callOf(t, "user.v1.UserService/GetUser", nil)
+	x.Request.Body.SetStream(slow{bytes.NewReader(x.Request.Body.Bytes), &hours}, -1)
+	x.Arrived(came)
+	if err := node.Serve(x); err != nil || !saw.Equal(came.Add(time.Hour)) {
+		t.Errorf("%v, and below it is %v behind the arrival", err, saw.Sub(came))
+	}
 }
 
 func TestDeadlineOfACall(t *testing.T) {

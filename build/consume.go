@@ -88,7 +88,7 @@ func (m *maker) openConsume(node *Node, p *endpointPlan, c *consumePlan, handler
 	if p.broken || i < 0 || m.backends[i].opened == nil {
 		return
 	}
-	holder, is := m.backends[i].opened.opened.Backend.(broker.Holder)
+	holder, is := m.backends[i].opened.Backend.(broker.Holder)
 	if !is {
 		m.doc.Fault(c.at, fmt.Errorf("%s is of the kind %s, which has no queues; want an entry with publish", c.backend, m.backends[i].kind.Name))
 		return

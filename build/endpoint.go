@@ -303,7 +303,7 @@ func (m *maker) openUse(node *Node, p *endpointPlan) sluice.Handler {
 func (m *maker) handle(node *Node, ep *sluice.Endpoint, b *backendPlan, path string, use any) sluice.Handler {
 	env := m.env(ep.Name)
 	env.Path = path
-	h, err := b.opened.opened.Handle(env, ep, use)
+	h, err := b.opened.Handle(env, ep, use)
 	if err != nil {
 		env.Close()
 		m.doc.Fault(path, err)

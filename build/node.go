@@ -24,7 +24,7 @@ type Node struct {
 	// own are the endpoints of what the node answers by itself.
 	own      []*sluice.Endpoint
 	backends []*backend
-	shared   *shared
+	states   *states
 	keeper   *keeper
 	shares   *shares
 	envs     []*sluice.Env
@@ -51,7 +51,7 @@ func (n *Node) Serve(x *sluice.Exchange) error { return n.handler.Serve(x) }
 func (n *Node) Ping(ctx context.Context) map[string]error {
 	answers := make(map[string]error)
 	for _, b := range n.backends {
-		if p, ok := b.opened.Backend.(sluice.Pinger); ok {
+		if p, ok := b.Backend.(sluice.Pinger); ok {
 			answers[b.name] = p.Ping(ctx)
 		}
 	}
@@ -97,8 +97,8 @@ func (n *Node) close() {
 		if n.keeper != nil {
 			n.keeper.release()
 		}
-		if n.shared != nil {
-			n.shared.release()
+		if n.states != nil {
+			n.states.release()
 		}
 	})
 }

@@ -8,37 +8,39 @@ import (
 	"github.com/sluiceapi/sluice/state/memory"
 )
 
-// shared is what nodes share, open. The nodes of a process that follow one another share it too: it is closed when the
-// last of them lets go.
-type shared struct {
+// states is what Env.State and Env.Local are, open. The nodes of a process that follow one another have it in common: it is
+// closed when the last of them lets go. For another store than Redis config.State needs a block of its own, Options its
+// opener (command/state.go), and states its config, to know what a reload may take over.
+type states struct {
 	holders
 	config config.Redis
-	state  sluice.State
+	// shared is that of all nodes, or local where nothing is shared.
+	shared sluice.State
 	local  sluice.State
 }
 
-// openShared opens what nodes share, or takes over what is open already: counters and caches outlive a reload.
-func (m *maker) openShared(node *Node) {
+// openStates opens what nodes share, or takes over what is open already: counters and caches outlive a reload.
+func (m *maker) openStates(node *Node) {
 	c := m.file.State.Redis
-	if m.previous != nil && reflect.DeepEqual(m.previous.shared.config, c) {
-		node.shared = m.previous.shared
-		node.shared.hold()
-		m.shared = node.shared
+	if m.previous != nil && reflect.DeepEqual(m.previous.states.config, c) {
+		node.states = m.previous.states
+		node.states.hold()
+		m.states = node.states
 		return
 	}
 	env := m.env("state")
 	local := memory.New(m.opts.Now)
-	s := &shared{holders: newHolders(env), config: c, state: local, local: local}
-	node.shared, m.shared = s, s
+	s := &states{holders: newHolders(env), config: c, shared: local, local: local}
+	node.states, m.states = s, s
 	if c.URL == "" || m.opts.OpenRedis == nil {
 		return
 	}
-	state, err := m.opts.OpenRedis(env, &c)
+	shared, err := m.opts.OpenRedis(env, &c)
 	if err != nil {
 		m.doc.Fault("state.redis", err)
 		return
 	}
-	s.state = state
+	s.shared = shared
 }
 
 // checkShared refuses what nodes must share where they share nothing.

@@ -208,7 +208,7 @@ func serverConfig(f *config.File) server.Config {
 	c := server.Config{
 		Limits: server.Limits{
 			HeaderTimeout: l.Limits.HeaderTimeout, BodyTimeout: l.Limits.BodyTimeout, IdleTimeout: l.Limits.IdleTimeout,
-			RequestTimeout: l.Limits.WholeTimeout, MaxHeader: int64(l.Limits.MaxHeader), MaxBody: int64(l.Limits.MaxBody),
+			WholeTimeout: l.Limits.WholeTimeout, MaxHeader: int64(l.Limits.MaxHeader), MaxBody: int64(l.Limits.MaxBody),
 			MaxStreams: l.Limits.MaxStreams,
 		},
 		Drain: server.Drain{Delay: l.Drain.Delay, Timeout: l.Drain.Timeout},

@@ -37,8 +37,9 @@ type limit struct {
 	Body    sluice.JSONTemplate         `yaml:"body"`
 	Schema  sluice.RawJSON              `yaml:"schema"`
 	Nested  nested                      `yaml:"nested"`
-	Steps   []nested                    `yaml:"steps"`
-	Any     sluice.Scalar               `yaml:"any"`
+	// What runs one after the other.
+	Steps []nested      `yaml:"steps"`
+	Any   sluice.Scalar `yaml:"any"`
 }
 
 // limitUse is the limit as a backend's block in an endpoint.
@@ -48,6 +49,7 @@ type limitUse struct {
 	limit
 }
 
+// nested is one step. A step runs once.
 type nested struct {
 	// The step's query.
 	Query string `yaml:"query" required:"true"`

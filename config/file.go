@@ -107,19 +107,20 @@ type AdminAddress struct {
 // Limits bound what one connection or request may take. Calls of gRPC that pass through, and streams of answers, go on for as
 // long as something moves: for them body_timeout, whole_timeout and max_body do not hold, but what their backend says.
 type Limits struct {
-	// The time for a request's header to arrive.
+	// The time for a request's header to arrive. Zero is without limit.
 	HeaderTimeout time.Duration `yaml:"header_timeout" default:"10s"`
-	// The longest time without a byte of the request's body, and without room for a byte of the answer.
+	// The longest time without a byte of the request's body, and without room for a byte of the answer. Zero is without limit.
 	BodyTimeout time.Duration `yaml:"body_timeout" default:"30s"`
-	// The time that a connection may wait for its next request.
+	// The time that a connection may wait for its next request. Zero is without limit.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"2m"`
 	// The time for a whole request and its answer, also where a policy allows more. Zero is without limit.
 	WholeTimeout time.Duration `yaml:"whole_timeout" default:"1m"`
-	// The size of a request's header, the target included.
-	MaxHeader sluice.Size `yaml:"max_header" default:"64KiB"`
-	// The size of a request's body. Zero is without limit.
+	// The size of a request's header, the target included. A larger one gets 431, or 414 for its target.
+	MaxHeader sluice.Size `yaml:"max_header" default:"64KiB" min:"1KiB"`
+	// The size of a request's body. A larger one gets 413. Zero is without limit.
 	MaxBody sluice.Size `yaml:"max_body" default:"10MiB"`
-	// The size of a body that is read into memory, because an input or a policy looks into it.
+	// The size of a body that is read into memory, because an input or a policy looks into it. A larger one gets 413. Zero
+	// takes none.
 	MaxBuffered sluice.Size `yaml:"max_buffered" default:"1MiB"`
 	// Requests at once on one HTTP/2 connection.
 	MaxStreams int `yaml:"max_streams" default:"250" min:"1"`
@@ -129,7 +130,7 @@ type Limits struct {
 type Drain struct {
 	// The time between no longer being ready and no longer taking connections, so that load balancers see it.
 	Delay time.Duration `yaml:"delay" default:"5s"`
-	// The time that running requests get to finish.
+	// The time that running requests get to finish after that. Zero is without limit.
 	Timeout time.Duration `yaml:"timeout" default:"30s"`
 }
 
@@ -222,7 +223,7 @@ func (r *Redis) Check() error {
 }
 
 // GRPC says what the node answers to calls of gRPC by itself, wherever a route takes such calls. Only the policies of
-// every_request stand around that.
+// every_request stand around such answers.
 type GRPC struct {
 	// Tell anyone who asks the services of the routes with their messages (grpc.reflection.v1 and v1alpha), as grpcurl
 	// and its kin do. Services that are passed through are told by name only.

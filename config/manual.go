@@ -83,13 +83,48 @@ func (m manual) typeText(t reflect.Type, name string) string {
 	return strings.TrimSpace(entry.text)
 }
 
-// fieldText is the comment of a field or, without one, that of its struct.
+// fieldText is the comment of a field, and behind it what the comment of its struct says after its first sentence, which
+// only tells what the struct is. Without a comment of its own it has the whole of its struct's.
 func (m manual) fieldText(f *field) string {
-	if entry := m[typeName(f.owner)]; entry != nil && entry.fields[f.ident] != "" {
-		return strings.TrimSpace(entry.fields[f.ident])
+	text := ""
+	if entry := m[typeName(f.owner)]; entry != nil {
+		text = strings.TrimSpace(entry.fields[f.ident])
 	}
-	if t := indirect(f.typ); t.Kind() == reflect.Struct && t.PkgPath() == f.owner.PkgPath() {
-		return m.typeText(t, "This")
+	t := innermost(f.typ)
+	if t.Kind() != reflect.Struct || t.PkgPath() != f.owner.PkgPath() {
+		return text
+	}
+	of := m.typeText(t, "This")
+	switch {
+	case text != "":
+		return text + afterFirst(of)
+	case t == indirect(f.typ):
+		return of
+	}
+	return ""
+}
+
+// innermost is the type of the entries of a list or map, or t.
+func innermost(t reflect.Type) reflect.Type {
+	for {
+		t = indirect(t)
+		switch formOf(t) {
+		case formList:
+			t = t.Elem()
+		case formMap:
+			t = element(t)
+		default:
+			return t
+		}
+	}
+}
+
+var fullStop = regexp.MustCompile("\\.(?:\n\n|\\s+[A-Z`])")
+
+// afterFirst is what stands behind the first sentence of a text, with the space between.
+func afterFirst(text string) string {
+	if at := fullStop.FindStringIndex(text); at != nil {
+		return text[at[0]+1:]
 	}
 	return ""
 }

@@ -17,7 +17,7 @@ const (
 	mapping
 )
 
-// node is a piece of YAML that knows where it stands, aliases followed.
+// node is a piece of YAML, which YAML too calls a node, that knows where it stands; aliases are followed.
 type node struct {
 	shape        shape
 	source       *source

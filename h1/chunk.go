@@ -17,20 +17,25 @@ type chunks struct {
 	excess int64
 }
 
-// add takes account of a chunk. It is false when extensions were so many that they are not for the content's sake: a byte
-// a chunk may be, but not ever more around it.
-func (d *chunks) add(line []byte, size int64) bool {
-	const fair, most = 16, 16 << 10 // as net/http has it
-	d.excess = max(d.excess+int64(len(line))+4-fair-2*size, 0)
-	return d.excess <= most
-}
-
+// The bounds of what is sent in chunks beside content: extensions, and sizes and line ends where chunks are small.
 const (
 	// maxSizeLine bounds the line of a chunk's size with its extensions.
 	maxSizeLine = 1 << 10
-	// large is what is worth reading past the buffer.
-	large = 4 << 10
+	// maxExcess bounds the excess of a whole body, and fairExcess is what each chunk may bring besides without it counting;
+	// both are as net/http has them.
+	maxExcess  = 16 << 10
+	fairExcess = 16
 )
+
+// large is what is worth reading past the buffer.
+const large = 4 << 10
+
+// add takes account of a chunk. It is false when extensions were so many that they are not for the content's sake: a byte
+// a chunk may be, but not ever more around it.
+func (d *chunks) add(line []byte, size int64) bool {
+	d.excess = max(d.excess+int64(len(line))+4-fairExcess-2*size, 0)
+	return d.excess <= maxExcess
+}
 
 // read reads content, and at the end the trailer section and io.EOF.
 func (d *chunks) read(b *Body, p []byte) (int, error) {

@@ -2,8 +2,8 @@
 // upstreams. It reads strictly. What two readers could read as two different messages is refused, so that whatever
 // passes is read alike by everyone behind.
 //
-// Nothing in it allocates for a message of usual size, and nothing in it waits: a Buffer holds what has come, and
-// whoever owns the connection fills it.
+// Nothing in it allocates for a message of usual size, and nothing in it waits but a Body, through its Source: a Buffer holds
+// what has come, and for a header whoever owns the connection fills it.
 package h1
 
 import (

@@ -59,7 +59,7 @@ func (h *Head) framed() error {
 }
 
 var (
-	errOption      error = Error("Connection names a field that no hop may drop")
+	errOption      error = Error("Connection names too much, or a field that no hop may drop")
 	errLength      error = Error("Content-Length is no number, or comes twice")
 	errEncoding    error = Error("a Transfer-Encoding that is not chunked, once, in HTTP/1.1")
 	errTrailerName error = Error("Trailer names a field that cannot stand in a trailer")

@@ -10,7 +10,7 @@ const (
 	// Content is any other field.
 	Content Role = iota
 	// Hop is a field of one connection without a role of its own: Keep-Alive, Proxy-Connection, HTTP2-Settings,
-	// Proxy-Authenticate, Proxy-Authorization (RFC 9110, section 7.6.1).
+	// Proxy-Authenticate, Proxy-Authentication-Info, Proxy-Authorization (sluice.OfHop).
 	Hop
 	Host
 	ContentLength
@@ -45,6 +45,8 @@ func RoleOf(name []byte) Role {
 		return roleIf(name, "proxy-authenticate", Hop)
 	case 19:
 		return roleIf(name, "proxy-authorization", Hop)
+	case 25:
+		return roleIf(name, "proxy-authentication-info", Hop)
 	}
 	return Content
 }
@@ -60,15 +62,18 @@ func roleIf(name []byte, known string, r Role) Role {
 // for one hop only. The bytes are those of the fields.
 type Options [][]byte
 
-// Add reads the value of one Connection field. ok is false when it names a field that a message is nothing without:
-// what one reader drops and the next one needs makes two messages of one.
+// MaxOptions is how many names are read: each is looked for among all fields.
+const MaxOptions = 32
+
+// Add reads the value of one Connection field. ok is false when there are more than MaxOptions, or it names a field that a
+// message is nothing without or that tells who asks: what one reader drops and the next one needs makes two messages of one.
 func (o Options) Add(value []byte) (names Options, ok bool) {
 	for len(value) > 0 {
 		var name []byte
 		if name, value = Element(value); len(name) == 0 {
 			continue
 		}
-		if essential(name) {
+		if len(o) == MaxOptions || essential(name) || forwarding(name) {
 			return o, false
 		}
 		o = append(o, name)
@@ -77,19 +82,14 @@ func (o Options) Add(value []byte) (names Options, ok bool) {
 }
 
 // Has tells whether an option is named.
-func (o Options) Has(option string) bool {
-	for _, name := range o {
-		if sluice.SameToken(name, option) {
-			return true
-		}
-	}
-	return false
-}
+func (o Options) Has(option string) bool { return has(o, option) }
 
 // Names tells whether a field is named.
-func (o Options) Names(field []byte) bool {
-	for _, name := range o {
-		if sluice.SameToken(name, field) {
+func (o Options) Names(field []byte) bool { return has(o, field) }
+
+func has[N string | []byte](o Options, name N) bool {
+	for i := range o {
+		if sluice.SameToken(name, o[i]) {
 			return true
 		}
 	}
@@ -107,7 +107,8 @@ func essential(name []byte) bool {
 	return false
 }
 
-// forwarding are fields that tell who asks, and for what: what a recipient may decide by, so no trailer may bring them.
+// forwarding are fields that tell who asks, and for what: what a recipient may decide by, so no trailer may bring them, and
+// no Connection take them away.
 func forwarding(name []byte) bool {
 	const x = "x-forwarded-"
 	if len(name) > len(x) && sluice.SameToken(name[:len(x)], x) {

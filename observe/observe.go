@@ -61,14 +61,14 @@ func (o *Observer) Close(ctx context.Context) error {
 // Handler is next with everything told of its exchanges. It stands around a whole node, so that unknown paths are
 // told too. endpoints are all that next may find for an exchange.
 func (o *Observer) Handler(endpoints []*sluice.Endpoint, next sluice.Handler) sluice.Handler {
-	n := &node{
+	in := &entrance{
 		Observer: o, next: next,
 		inFlight: o.metrics.level("api_requests_in_flight", "API requests being served now"),
 		series:   make(map[*sluice.Endpoint]*series, len(endpoints)),
 		none:     newSeries(o.metrics, "none"),
 	}
 	for _, ep := range endpoints {
-		n.series[ep] = newSeries(o.metrics, ep.Name)
+		in.series[ep] = newSeries(o.metrics, ep.Name)
 	}
-	return n
+	return in
 }

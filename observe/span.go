@@ -12,18 +12,18 @@ import (
 )
 
 // start gives the exchange its span: part of the trace that it came with, else of a new one.
-func (t *tracer) start(n *node, x *sluice.Exchange) {
+func (t *tracer) start(in *entrance, x *sluice.Exchange) {
 	parent, remote := incoming(&x.Request.Header)
 	if !remote {
 		parent = newTrace()
 		parent.sampled = t.sampled(parent.trace)
 	}
 	if parent.sampled {
-		t.startRecording(n, x, parent, remote)
+		t.startRecording(in, x, parent, remote)
 		return
 	}
 	s := t.silent.Get().(*silentSpan)
-	s.node, s.context = n, parent
+	s.entrance, s.context = in, parent
 	s.context.span = newSpanID()
 	s.state = s.state[:0]
 	if remote {
@@ -33,7 +33,7 @@ func (t *tracer) start(n *node, x *sluice.Exchange) {
 	x.OnEnd((*silentEnd)(s))
 }
 
-func (t *tracer) startRecording(n *node, x *sluice.Exchange, parent traceContext, remote bool) {
+func (t *tracer) startRecording(in *entrance, x *sluice.Exchange, parent traceContext, remote bool) {
 	ctx := context.Background()
 	if remote {
 		var space [64]byte
@@ -48,7 +48,7 @@ func (t *tracer) startRecording(n *node, x *sluice.Exchange, parent traceContext
 		ctx = context.WithValue(ctx, begunTrace{}, trace.TraceID(parent.trace))
 	}
 	_, s := t.sdk.Start(ctx, methodName(x.Request.Method), trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(x.Start))
-	server := &serverSpan{span: span{tracer: t, sdk: s}, node: n}
+	server := &serverSpan{span: span{tracer: t, sdk: s}, entrance: in}
 	x.Span = server
 	x.OnEnd((*serverEnd)(server))
 }
@@ -104,7 +104,7 @@ func (s *span) fail(kind, why string) {
 // serverSpan is the span of a whole exchange. It ends with the exchange, whoever else ends it.
 type serverSpan struct {
 	span
-	node *node
+	entrance *entrance
 }
 
 // End does nothing: the exchange goes on.
@@ -114,20 +114,20 @@ func (s *serverSpan) End(error) {}
 type serverEnd serverSpan
 
 func (s *serverEnd) End(x *sluice.Exchange, o sluice.Outcome) {
-	e := s.node.ended(x, o)
+	e := s.entrance.ended(x, o)
 	e.trace, e.traced, e.exported = s.context(), true, true
 	if s.Recording() {
 		s.describe(&e)
 	}
 	s.sdk.End(trace.WithTimestamp(e.at))
-	s.node.tell(&e)
+	s.entrance.tell(&e)
 }
 
 // silentSpan is the span of an exchange whose trace is not sampled, and of every step below it: it records nothing
 // and passes the decision on. It is reused once the exchange has ended.
 type silentSpan struct {
-	node    *node
-	context traceContext
+	entrance *entrance
+	context  traceContext
 	// state is the tracestate that came with the request.
 	state []byte
 }
@@ -152,10 +152,10 @@ func (s *silentSpan) End(error) {}
 type silentEnd silentSpan
 
 func (s *silentEnd) End(x *sluice.Exchange, o sluice.Outcome) {
-	e := s.node.ended(x, o)
+	e := s.entrance.ended(x, o)
 	e.trace, e.traced = s.context, true
-	s.node.tell(&e)
-	t := s.node.tracer
-	s.node, x.Span = nil, nil
+	s.entrance.tell(&e)
+	t := s.entrance.tracer
+	s.entrance, x.Span = nil, nil
 	t.silent.Put((*silentSpan)(s))
 }

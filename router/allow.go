@@ -86,7 +86,7 @@ type allowed struct {
 const maxSets = 1024
 
 // allow makes the answers for the methods of every path, and for those of paths that several routes meet.
-func allow(m *methods, roots []*node) allowed {
+func allow(m *methods, roots []*branch) allowed {
 	a := allowed{methods: m, sets: map[uint64]*sluice.Error{}}
 	var all uint64
 	anyMethod := false

@@ -38,9 +38,9 @@ func (e *ConflictError) Error() string {
 //
 // A Router does not change: it may serve many exchanges at once.
 type Router struct {
-	hosts    map[string]*node
-	suffixes map[string]*node
-	anyHost  *node
+	hosts    map[string]*branch
+	suffixes map[string]*branch
+	anyHost  *branch
 	methods  methods
 	allowed  allowed
 }
@@ -142,7 +142,7 @@ func (r *Router) findHost(s *search, host []byte) *entry {
 
 // New makes a router of the entries. Each two that conflict are a *ConflictError; several are joined.
 func New(entries []Entry) (*Router, error) {
-	r := &Router{hosts: map[string]*node{}, suffixes: map[string]*node{}, anyHost: &node{}}
+	r := &Router{hosts: map[string]*branch{}, suffixes: map[string]*branch{}, anyHost: &branch{}}
 	var errs []error
 	for _, e := range entries {
 		if err := r.add(e); err != nil {
@@ -165,7 +165,7 @@ func (r *Router) add(e Entry) error {
 }
 
 // root is the top of the tree of a route's host.
-func (r *Router) root(host string) *node {
+func (r *Router) root(host string) *branch {
 	roots, key := r.hosts, host
 	switch {
 	case host == "":
@@ -174,14 +174,14 @@ func (r *Router) root(host string) *node {
 		roots, key = r.suffixes, host[1:]
 	}
 	if roots[key] == nil {
-		roots[key] = &node{}
+		roots[key] = &branch{}
 	}
 	return roots[key]
 }
 
-func (r *Router) roots() []*node {
-	all := []*node{r.anyHost}
-	for _, m := range []map[string]*node{r.hosts, r.suffixes} {
+func (r *Router) roots() []*branch {
+	all := []*branch{r.anyHost}
+	for _, m := range []map[string]*branch{r.hosts, r.suffixes} {
 		for _, root := range m {
 			all = append(all, root)
 		}

@@ -247,7 +247,7 @@ func TestServeAllocatesNothing(t *testing.T) {
 }
 
 // TestSearchIsBounded has every path of text and parameters as a route, and a path that meets them all and is none of
-// them: the search enters each node once.
+// them: the search enters each branch once.
 func TestSearchIsBounded(t *testing.T) {
 	t.Parallel()
 	const depth = 10

@@ -18,7 +18,7 @@ func turnAway(raw syscall.RawConn) {
 		{Code: unix.BPF_RET | unix.BPF_K, K: all},
 	}
 	raw.Control(func(fd uintptr) {
-		// Where the system refuses, those that connect in the instant of closing are reset, as they always were.
+		// Where the system refuses, those that connect in the instant of closing are reset.
 		_ = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 	})
 }

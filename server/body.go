@@ -26,7 +26,7 @@ type body struct {
 	expects bool
 
 	mu       sync.Mutex // guards what follows; never held while reading
-	rest     sync.Cond  // is told when a Read is over that Close has ended
+	over     sync.Cond  // is told when a Read is over that Close has ended
 	read     bool       // Read was called
 	reading  bool       // Read is going on
 	cut      bool       // Close has ended a Read, and the connection with it
@@ -54,7 +54,7 @@ func newBody(c *call, s source, size int64, expects bool) *body {
 	limits := &c.core.limits
 	b := &body{x: c.x, source: s, size: size, limit: limits.MaxBody, errLong: c.core.errBody,
 		idle: limits.BodyTimeout, expects: expects}
-	b.rest.L = &b.mu
+	b.over.L = &b.mu
 	return b
 }
 
@@ -95,7 +95,7 @@ func (b *body) done(n int, err error) (int, error) {
 	defer b.mu.Unlock()
 	b.reading = false
 	if b.err != nil {
-		b.rest.Broadcast()
+		b.over.Broadcast()
 		return 0, b.err
 	}
 	b.received += int64(n)
@@ -191,7 +191,7 @@ func (b *body) failed() bool {
 func (b *body) isBegun() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.read && b.received != b.size
+	return b.read && b.received != b.size && b.err != io.EOF
 }
 
 // quiet closes the body and returns when no Read is going on.
@@ -200,7 +200,7 @@ func (b *body) quiet() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.reading {
-		b.rest.Wait()
+		b.over.Wait()
 	}
 }
 

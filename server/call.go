@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/h1"
 )
 
 // call is one exchange on a connection, whatever engine moves it.
@@ -30,6 +31,7 @@ type call struct {
 	silence  time.Duration
 	// chunked is set for an answer of HTTP/1 in chunks.
 	chunked  bool
+	now      time.Time // when the answer was made
 	sent     int64
 	received int64   // of a body that came whole with the header
 	tunnel   *tunnel // after an upgrade
@@ -39,14 +41,14 @@ type call struct {
 
 // link is an engine's side of a call: the connection under it.
 type link interface {
-	// head takes the head of the response, of which nothing need be sent before flush.
-	head(bodiless bool)
-	// write takes content. It may wait for the client, no longer than writeLimit.
-	write(p []byte) error
-	// flush sends what was taken.
-	flush() error
-	// end takes the trailer, and sends what was taken.
-	end() error
+	// putHead takes the head of the response, of which nothing need be sent before push.
+	putHead(bodiless bool)
+	// put takes content. It may wait for the client, no longer than writeLimit.
+	put(p []byte) error
+	// push sends what was taken.
+	push() error
+	// putEnd takes the trailer, and sends what was taken.
+	putEnd() error
 	// hijack gives up the connection, for an upgrade; early is what the client has sent already.
 	hijack() (conn net.Conn, early []byte, err error)
 	// context ends when the client has left.
@@ -59,7 +61,7 @@ type link interface {
 func (c *call) begin(core *core, l link, start time.Time) {
 	*c = call{core: core, x: c.x, link: l, target: c.target}
 	c.x.Start = start
-	if t := core.limits.RequestTimeout; t > 0 {
+	if t := core.limits.WholeTimeout; t > 0 {
 		c.x.Deadline = start.Add(t)
 	}
 	c.deadline = c.x.Deadline
@@ -94,7 +96,7 @@ func (c *call) check() error {
 	case status != 0 && (status < 200 || status > 999):
 		return fmt.Errorf("%w: %d", errStatus, status)
 	}
-	if d := c.x.Deadline; !d.IsZero() && !c.core.clock().Before(d) {
+	if d := c.x.Deadline; !d.IsZero() && !c.now.Before(d) {
 		return context.DeadlineExceeded // who made the answer did not heed the deadline
 	}
 	return nil
@@ -104,8 +106,9 @@ func (c *call) check() error {
 const maxLeftover = 256 << 10
 
 // settle reads the body that nobody read, if it is short, before an answer says that all is well: where its framing
-// is bad the request is, and nothing after it can be trusted. Early refusals do not wait, nor do answers that are made
-// while somebody, maybe in another goroutine, has read a part of it.
+// is bad the request is, and nothing after it can be trusted. Streams, which may
+// be made of the body, do not wait for it, nor do early refusals, nor answers that are made while somebody, maybe in another
+// goroutine, has read a part of it.
 func (c *call) settle() error {
 	r := &c.x.Response
 	if c.body == nil || c.streams || r.Status >= 400 || r.Body.Stream != nil || c.body.asleep() || c.body.ended() {
@@ -139,6 +142,7 @@ func (c *call) respond(err error) (o sluice.Outcome, whole bool) {
 
 func (c *call) reply(err error) (o sluice.Outcome, whole bool) {
 	x := c.x
+	c.now = c.core.clock()
 	if err == nil {
 		err = c.check()
 	}
@@ -162,7 +166,7 @@ func (c *call) reply(err error) (o sluice.Outcome, whole bool) {
 	}
 	if leave := x.Response.Leave; leave != nil {
 		c.lift()
-		c.core.flights.last(c, leave)
+		c.core.last(c, leave)
 		defer c.core.flights.ended(c)
 	}
 	var sendErr error
@@ -211,6 +215,13 @@ func (c *call) leavesMuch() bool {
 		(c.body.failed() || c.body.size-c.body.count() > maxLeftover)
 }
 
+// isLate tells whether the exchange has ended because the client was too slow, or its time was over.
+func (c *call) isLate(err error) bool {
+	e, told := err.(*sluice.Error)
+	d := c.x.Deadline
+	return told && e.Code == sluice.RequestTimeout || !d.IsZero() && !c.now.Before(d)
+}
+
 // checkDeclared refuses a body that says it is too long.
 func (c *call) checkDeclared(length int64) error {
 	if limit := c.core.limits.MaxBody; limit > 0 && length > limit {
@@ -218,6 +229,16 @@ func (c *call) checkDeclared(length int64) error {
 		return c.core.errBody
 	}
 	return nil
+}
+
+// dropNamed takes out the fields that Connection names: they were for this hop only (RFC 9110, section 7.6.1), so nobody
+// may decide by what nobody behind gets to see. Upgrade and TE have rules of their own.
+func dropNamed(h *sluice.Header, options h1.Options) {
+	for _, name := range options {
+		if role := h1.RoleOf(name); role != h1.Upgrade && role != h1.TE && !sluice.SameToken(name, "close") && !sluice.SameToken(name, "keep-alive") {
+			h.Del(aliasString(name))
+		}
+	}
 }
 
 // readUpgrade decides on a request's wish to change the protocol: only websocket may be asked for, by a GET of

@@ -2,7 +2,9 @@ package server
 
 import (
 	"crypto/tls"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -46,4 +48,55 @@ func (e *core) writeLimit() time.Time {
 		return e.after(t)
 	}
 	return time.Time{}
+}
+
+// answer has the handler answer x. A panic in the handler is an Internal error.
+func (s *core) answer(x *sluice.Exchange) (err error) {
+	defer recoverAs(&err)
+	return s.handler.Serve(x)
+}
+
+// refuse tells the handler, if it wants to know, that it does not get to see x.
+func (s *core) refuse(x *sluice.Exchange, why error) (err error) {
+	r, ok := s.handler.(Refuser)
+	if !ok {
+		return why
+	}
+	err = why
+	defer recoverAs(&err)
+	r.Refuse(x, why)
+	return err
+}
+
+// end ends x. A panic in what OnEnd was given is logged; intact tells that there was none, so x may be used again.
+func (s *core) end(x *sluice.Exchange, o sluice.Outcome) (intact bool) {
+	err := calm(func() { x.End(o) })
+	if err != nil {
+		s.logInternal(x, err)
+	}
+	return err == nil
+}
+
+// panicked is a panic as an error. It does not unwrap: whatever was thrown, the failure is the server's.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string {
+	return fmt.Sprintf("panic: %v", p.value)
+}
+
+// recoverAs, deferred, turns a panic into *err.
+func recoverAs(err *error) {
+	if v := recover(); v != nil {
+		*err = &panicked{value: v, stack: debug.Stack()}
+	}
+}
+
+// calm calls f, and has a panic be an error.
+func calm(f func()) (err error) {
+	defer recoverAs(&err)
+	f()
+	return nil
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -20,12 +19,11 @@ type http1 struct {
 	watched watched
 	dated   atomic.Pointer[dated]
 
-	mu       sync.Mutex // guards what follows
-	conns    map[*http1Conn]struct{}
-	moved    chan struct{} // gets a signal when a connection is gone, or known
-	listener net.Listener  // nil before serve
-	served   chan struct{} // closed when serve is over
-	closed   bool          // serve takes no connections any more
+	taking taking
+	moved  chan struct{} // gets a signal when a connection is gone, or known
+
+	mu    sync.Mutex // guards conns
+	conns map[*http1Conn]struct{}
 }
 
 func newHTTP1(c *core, next *handoff) *http1 {
@@ -36,39 +34,20 @@ func newHTTP1(c *core, next *handoff) *http1 {
 
 // serve takes connections until the listener is closed or the engine shuts down.
 func (e *http1) serve(l net.Listener) {
-	defer l.Close()
-	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		return
-	}
-	e.listener, e.served = l, make(chan struct{})
-	e.mu.Unlock()
-	defer close(e.served)
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
+	e.taking.from(l, func(l net.Listener) {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c := newHTTP1Conn(e, conn)
+			e.fresh.Add(1)
+			e.mu.Lock()
+			e.conns[c] = struct{}{}
+			e.mu.Unlock()
+			go c.run()
 		}
-		c := newHTTP1Conn(e, conn)
-		e.fresh.Add(1)
-		e.mu.Lock()
-		e.conns[c] = struct{}{}
-		e.mu.Unlock()
-		go c.run()
-	}
-}
-
-// stopTaking returns when every connection that was taken is known.
-func (e *http1) stopTaking() {
-	e.mu.Lock()
-	e.closed = true
-	l, served := e.listener, e.served
-	e.mu.Unlock()
-	if l != nil {
-		l.Close()
-		<-served
-	}
+	})
 }
 
 // known notes that a connection speaks one version or the other.
@@ -138,74 +117,4 @@ func (e *http1) cutOff(ctx context.Context) {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
 	defer cancel()
 	e.part(end, func() bool { return e.count() == 0 })
-}
-
-// versions serves all versions of HTTP on one port.
-type versions struct {
-	*core
-	one *http1
-	two *netHTTP
-	// between takes connections from one to two.
-	between *handoff
-}
-
-func newVersions(s settings) *versions {
-	c, between := newCore(s), newHandoff()
-	return &versions{core: c, one: newHTTP1(c, between), two: newNetHTTP(c, false), between: between}
-}
-
-func (v *versions) serve(l net.Listener) {
-	v.between.address = l.Addr()
-	var two sync.WaitGroup
-	two.Go(func() { v.two.serve(v.between) })
-	v.one.serve(l)
-	two.Wait()
-}
-
-func (v *versions) drain() { v.draining.Store(true) }
-
-// shutdown parts with connections of HTTP/1.1 first: HTTP/2 can tell its clients later what they may send again. It does so
-// when it is known of each connection what it speaks.
-func (v *versions) shutdown(ctx context.Context) error {
-	v.drain()
-	v.one.stopTaking()
-	v.flights.leave()
-	v.one.part(ctx, func() bool { return v.one.fresh.Load() == 0 })
-	two := make(chan error, 1)
-	go func() { two <- v.two.shutdown(ctx) }()
-	err := v.one.part(ctx, func() bool { return v.one.count() == 0 })
-	if err != nil {
-		v.core.cut.Store(true)
-		v.flights.cut()
-		v.one.cutOff(ctx)
-	}
-	v.between.Close()
-	if errTwo := <-two; err == nil {
-		err = errTwo
-	}
-	return err
-}
-
-// replayed is a connection of which something was read already.
-type replayed struct {
-	net.Conn
-	early []byte
-}
-
-// Read reads what was read already first.
-func (r *replayed) Read(p []byte) (int, error) {
-	if len(r.early) > 0 {
-		n := copy(p, r.early)
-		r.early = r.early[n:]
-		return n, nil
-	}
-	return r.Conn.Read(p)
-}
-
-// socketOf is the connection below TLS.
-func socketOf(c net.Conn) net.Conn {
-	if t, secure := c.(*tls.Conn); secure {
-		return t.NetConn()
-	}
-	return c
 }

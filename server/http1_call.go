@@ -24,8 +24,8 @@ type http1Call struct {
 	memory  []byte           // of the connection's buffer, while no connection has it
 	pending []byte           // what is to be sent
 	limit   func() time.Time // writeLimit
-	pieces  [2][]byte
-	gather  net.Buffers
+	pieces  [3][]byte        // what is written at once: pending, a part of the content, the end of its chunk
+	gather  net.Buffers      // pieces, as far as they are not written
 
 	// going guards continued and answered, where the client waits for 100 Continue and one goroutine may read while
 	// another answers.
@@ -66,18 +66,12 @@ func (c *http1Call) read(header []byte) error {
 		return malformed(err)
 	}
 	c.framed = true
+	dropNamed(&req.Header, c.request.Options)
 	req.Method = c.request.Method
 	if c.request.Old {
 		req.Proto = "HTTP/1.0"
 	}
 	c.readBody()
-	limit := c.core.limits.MaxHeader
-	if limit > 0 && int64(len(c.request.Target)) > limit {
-		return errTarget
-	}
-	if limit > 0 && int64(len(header)) > limit {
-		return errHeader
-	}
 	if c.request.Upgrades > 0 || req.Header.Has("HTTP2-Settings") {
 		c.readUpgrade(c.request.Options.Has("upgrade"))
 	}
@@ -94,14 +88,14 @@ func (c *http1Call) readBody() {
 	switch buffer := &c.conn.buffer; {
 	case r.Chunked:
 		s := &http1Source{call: c}
-		s.body.Start(buffer, s, h1.Chunked, 0, &c.x.Request.Trailer, c.conn.headLimit())
+		s.body.Start(buffer, sourceBytes{s}, h1.Chunked, 0, &c.x.Request.Trailer, c.conn.headLimit())
 		c.stream(s, -1)
 	case r.Length > 0 && !r.Continue && r.Length <= int64(buffer.Len()) && (c.core.limits.MaxBody <= 0 || r.Length <= c.core.limits.MaxBody):
 		b.SetBytes(buffer.Hold(int(r.Length)))
 		c.received = r.Length
 	case r.Length > 0:
 		s := &http1Source{call: c}
-		s.body.Start(buffer, s, h1.Counted, r.Length, nil, 0)
+		s.body.Start(buffer, sourceBytes{s}, h1.Counted, r.Length, nil, 0)
 		c.stream(s, r.Length)
 	}
 }
@@ -117,14 +111,15 @@ func (c *http1Call) isHere() bool { return c.body == nil && !c.websocket }
 // http1Source is where a request's body comes from. One that is read by mistake after its exchange has ended is closed.
 type http1Source struct {
 	call    *http1Call
-	body    h1.Body
+	body    h1.Body // of what sourceBytes reads
 	stopped atomic.Bool
 }
 
+// sourceBytes is what comes over the connection, with the body's framing in it.
+type sourceBytes struct{ *http1Source }
+
 // Read reads from the connection.
-func (s *http1Source) Read(p []byte) (int, error) {
-	return s.call.conn.read(p, &s.stopped)
-}
+func (s sourceBytes) Read(p []byte) (int, error) { return s.call.conn.read(p, &s.stopped) }
 
 func (s *http1Source) stop() {
 	s.stopped.Store(true)
@@ -165,11 +160,6 @@ func (s *http1Source) isFraming(err error) bool {
 	return false
 }
 
-var (
-	lineFeed, carriageReturn = []byte{0x0a}, []byte{0x0d}
-	dateName                 = []byte("Date")
-)
-
 func (c *http1Call) hijack() (net.Conn, []byte, error) {
 	early := append([]byte(nil), c.conn.buffer.Bytes()...)
 	c.conn.buffer.Skip(len(early))
@@ -203,7 +193,11 @@ func (c *http1Call) leaveBody() bool {
 }
 
 // done lets go of the request, so that the call can be used for another.
-func (c *http1Call) done() { c.finish(c) }
+func (c *http1Call) done() {
+	clear(c.request.Options)
+	c.request.Target, c.request.Host = nil, nil
+	c.finish(c)
+}
 
 var (
 	_ sluice.Wire    = (*http1Call)(nil)

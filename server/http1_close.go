@@ -25,17 +25,13 @@ func (c *http1Conn) rescue() {
 func (c *http1Conn) handOver(conn net.Conn) {
 	c.mu.Lock()
 	c.dismissed.Store(true)
+	c.given.Store(true)
 	c.socket.SetReadDeadline(time.Time{})
 	c.mu.Unlock()
 	if !c.engine.next.offer(conn) {
 		c.socket.Close()
 	}
 }
-
-// noConn stands for a connection that was given away.
-type noConn struct{ net.Conn }
-
-func (noConn) Close() error { return nil }
 
 // dismissQuiet has the connection end when it has waited for a while, unless a request has arrived. The engine's goroutine that shuts
 // down calls it.
@@ -62,6 +58,9 @@ func (c *http1Conn) dismiss() {
 // cut ends the connection for whoever uses it. It may be called from anywhere, and does not wait for the connection's
 // own goroutine, as Close would.
 func (c *http1Conn) cut() {
+	if c.given.Load() {
+		return
+	}
 	c.gone.Store(true)
 	c.socket.SetDeadline(past)
 	if s, ok := c.socket.(interface {
@@ -82,8 +81,8 @@ func (c *http1Conn) abort(reset bool) {
 	}
 }
 
-// leave closes the connection. After an answer the client gets to see that and not a reset, for what it may still send.
-func (c *http1Conn) leave(s step) {
+// part closes the connection. After an answer the client gets to see that and not a reset, for what it may still send.
+func (c *http1Conn) part(s step) {
 	switch {
 	case s == stepHandOver:
 		early := append([]byte(nil), c.buffer.Bytes()...)
@@ -91,21 +90,19 @@ func (c *http1Conn) leave(s step) {
 		c.handOver(&replayed{c.conn, early})
 		return
 	case s == stepClose && !c.gone.Load():
+		c.release()
 		c.linger()
 	}
 	c.socket.Close()
-	if c.call != nil {
-		c.release()
-	}
+	c.release()
 }
 
-// partingTime is how long a client may take to close its side too when the server stops.
+// partingTime is how long a client may take to close its side too when the server stops, or the client was too slow before.
 const partingTime = 500 * time.Millisecond
 
 // linger ends what is sent, and reads away what still comes.
 func (c *http1Conn) linger() {
 	if c.secure != nil {
-		c.secure.SetWriteDeadline(time.Now().Add(partingTime))
 		c.secure.CloseWrite()
 	}
 	w, ok := c.socket.(interface{ CloseWrite() error })
@@ -113,14 +110,13 @@ func (c *http1Conn) linger() {
 		return
 	}
 	wait := lingering
-	if c.engine.draining.Load() {
+	if c.late || c.engine.draining.Load() {
 		wait = partingTime
 	}
 	c.readBy(time.Now().Add(wait))
-	p := pieces.Get().(*piece)
-	defer pieces.Put(p)
+	p := make([]byte, firstBuffer)
 	for n := 0; n < maxLingered; {
-		m, err := c.socket.Read(p[:])
+		m, err := c.socket.Read(p)
 		if n += m; err != nil {
 			return
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"math"
 	"net"
 	"net/netip"
@@ -14,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/h1"
 )
 
@@ -40,6 +38,8 @@ type http1Conn struct {
 	refused       error
 	// fresh is set until the first request.
 	fresh bool
+	// late tells that the client has had all its time, so no more is spent on parting with it than must be.
+	late bool
 
 	remote    netip.AddrPort
 	peer      *x509.Certificate
@@ -52,6 +52,7 @@ type http1Conn struct {
 	seenAt    time.Time // and when it saw that first
 	dismissed atomic.Bool
 	gone      atomic.Bool // the client has left; shared
+	given     atomic.Bool // HTTP/2 has the connection; shared
 
 	mu     sync.Mutex // guards what follows, which is shared
 	wanted time.Time  // when reads are to end; zero is never
@@ -94,7 +95,9 @@ func (c *http1Conn) run() {
 	defer c.rescue()
 	if !c.handshake() {
 		c.known()
-		c.socket.Close()
+		if !c.given.Load() {
+			c.socket.Close()
+		}
 		return
 	}
 	c.awaitFirst()
@@ -106,7 +109,7 @@ func (c *http1Conn) run() {
 		}
 	}
 	c.known()
-	c.leave(next)
+	c.part(next)
 }
 
 // known notes that the connection is no longer fresh.
@@ -137,8 +140,6 @@ func (c *http1Conn) handshake() bool {
 	}
 	if state.NegotiatedProtocol == "h2" {
 		c.handOver(c.secure)
-		c.known()
-		c.socket = noConn{}
 		return false
 	}
 	return true
@@ -154,8 +155,9 @@ func (c *http1Conn) headLimit() int {
 // preface is how a connection of HTTP/2 begins.
 var preface = []byte("PRI * HTTP/2.0\r\n\r\n")
 
-// parse reads the next header, unless it was read already. whole is false when it has not come whole.
-func (c *http1Conn) parse() (whole bool, next step) {
+// parse reads the next header, unless it was read already. known is false while it is not known yet what becomes of it: more
+// must come.
+func (c *http1Conn) parse() (known bool, next step) {
 	if c.parsed {
 		return true, stepWait
 	}
@@ -181,9 +183,9 @@ func (c *http1Conn) parse() (whole bool, next step) {
 	case end == 0 && len(b) < c.headLimit():
 		c.from = from
 		return false, stepWait
-	case end == 0:
+	case end == 0 || end > c.headLimit():
 		c.refused = errHeader
-		if bytes.IndexByte(b, '\n') < 0 {
+		if i := bytes.IndexByte(b, '\n'); i < 0 || i > c.headLimit() {
 			c.refused = errTarget
 		}
 	default:
@@ -206,8 +208,9 @@ func (c *http1Conn) serve() (keeps bool) {
 		err = c.engine.answer(call.x)
 	}
 	outcome, whole := call.respond(err)
-	call.unwatch()
+	c.late = call.isLate(outcome.Err)
 	intact := c.engine.core.end(call.x, outcome)
+	call.unwatch() // last: who is told of the end may ask for the context
 	if call.body != nil {
 		call.body.quiet()
 	}
@@ -262,20 +265,3 @@ const (
 	// maxKept is the most that is kept of memory that a long message made grow.
 	maxKept = 16 << 10
 )
-
-var errHeaderLate = &sluice.Error{Code: sluice.RequestTimeout, Message: "the header stopped coming"}
-
-// malformed is what the client is told of a header that is not as RFC 9112 has it.
-func malformed(err error) error {
-	if errors.Is(err, h1.ErrTooLarge) {
-		return errHeader
-	}
-	return sluice.Errorf(sluice.BadRequest, nil, "the request is malformed: %s", reason(err))
-}
-
-func reason(err error) string {
-	if e, ok := errors.AsType[h1.Error](err); ok {
-		return string(e)
-	}
-	return err.Error()
-}

@@ -1,34 +1,30 @@
 package server
 
 import (
-	"bytes"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/h1"
+	"github.com/sluiceapi/sluice/internal/nowait"
 )
 
-// head begins what is sent. Fields of the connection and of framing are the engine's own.
-func (c *http1Call) head(bodiless bool) {
+// putHead begins what is sent. Fields of the connection and of framing are the engine's own.
+func (c *http1Call) putHead(bodiless bool) {
 	if c.request.Continue {
 		c.going.Lock()
 		c.answered = true
 		c.going.Unlock()
 	}
 	r := &c.x.Response
-	dst := appendStatusLine(c.pending[:0], r.Status)
-	dst, lines, declared, dated, trailers := appendHeader(dst, &r.Header)
-	if lines < 0 || bytes.Count(dst, lineFeed) != lines+1 || bytes.Count(dst, carriageReturn) != lines+1 || bytes.IndexByte(dst, 0) >= 0 {
-		r.Header.DelFunc(func(f sluice.Field) bool { return !sluice.ValidFieldName(f.Name) || !h1.OneLine(f.Value) })
-		dst, _, declared, dated, trailers = appendHeader(appendStatusLine(c.pending[:0], r.Status), &r.Header)
+	dst, own := appendHeader(appendStatusLine(c.pending[:0], r.Status), &r.Header)
+	if !own.dated {
+		dst = h1.AppendField(dst, dateName, c.conn.engine.date(c.now))
 	}
-	if !dated {
-		dst = h1.AppendField(dst, dateName, c.conn.engine.date(c.x.Start))
-	}
-	length := c.framing(declared, bodiless, (trailers || r.Trailer.Len() > 0) && !c.request.Old)
-	c.closes = c.hangup || c.request.Old || !c.request.Keeps() || c.leavesMuch() || c.body != nil && c.body.asleep() ||
+	length := c.framing(own.length, bodiless, (own.trailers || r.Trailer.Len() > 0) && !c.request.Old)
+	c.closes = c.hangup || c.request.Old || !c.request.Keeps() || c.leavesMuch() || c.body != nil && (c.body.asleep() || c.body.isBegun()) ||
 		c.core.draining.Load()
 	switch {
 	case length >= 0:
@@ -45,10 +41,16 @@ func (c *http1Call) head(bodiless bool) {
 	c.pending = append(dst, "\r\n"...)
 }
 
-// appendHeader appends what of a header is not the engine's own. lines are -1 when a name is none; whether a value is of
-// more than one line is for its caller to see.
-func appendHeader(dst []byte, h *sluice.Header) (_ []byte, lines int, declared int64, dated, trailers bool) {
-	declared = -1
+// own is what the fields of a header say that are the engine's matter.
+type own struct {
+	length          int64 // -1 when none is declared
+	dated, trailers bool
+}
+
+// appendHeader appends what of a header is not the engine's own. A field that would not be one for its reader, or more than
+// one, is left out.
+func appendHeader(dst []byte, h *sluice.Header) ([]byte, own) {
+	own := own{length: -1}
 	for _, f := range h.Fields() {
 		switch h1.RoleOf(f.Name) {
 		case h1.Connection, h1.TransferEncoding, h1.Upgrade:
@@ -59,21 +61,22 @@ func appendHeader(dst []byte, h *sluice.Header) (_ []byte, lines int, declared i
 			}
 		case h1.ContentLength:
 			if n, err := strconv.ParseInt(aliasString(f.Value), 10, 64); err == nil {
-				declared = n
+				own.length = n
 			}
 			continue
 		case h1.Trailer:
-			trailers = true
+			own.trailers = true
 		case h1.Content:
-			dated = dated || len(f.Name) == 4 && sluice.SameToken(f.Name, "date")
+			own.dated = own.dated || len(f.Name) == 4 && sluice.SameToken(f.Name, "date")
 			if !sluice.ValidFieldName(f.Name) {
-				return dst, -1, declared, dated, trailers
+				continue
 			}
 		}
-		dst = h1.AppendField(dst, f.Name, f.Value)
-		lines++
+		if h1.OneLine(f.Value) {
+			dst = h1.AppendField(dst, f.Name, f.Value)
+		}
 	}
-	return dst, lines, declared, dated, trailers
+	return dst, own
 }
 
 // appendStatusLine appends the status line; the usual ones are there already.
@@ -83,6 +86,8 @@ func appendStatusLine(dst []byte, status int) []byte {
 	}
 	return h1.AppendStatus(dst, status, http.StatusText(status))
 }
+
+var dateName = []byte("Date")
 
 // date is the time of an answer as Date has it (RFC 9110, section 5.6.7), made once a second.
 func (e *http1) date(now time.Time) []byte {
@@ -103,8 +108,8 @@ type dated struct {
 // joined is the most that is put together for one write; what is longer is written from where it is.
 const joined = 16 << 10
 
-// write takes content.
-func (c *http1Call) write(p []byte) error {
+// put takes content.
+func (c *http1Call) put(p []byte) error {
 	end := []byte(nil)
 	if c.chunked {
 		c.pending = append(strconv.AppendInt(c.pending, int64(len(p)), 16), "\r\n"...)
@@ -115,10 +120,13 @@ func (c *http1Call) write(p []byte) error {
 		return nil
 	}
 	n := min(len(p), stretch)
-	c.pieces = [2][]byte{c.pending, p[:n]}
+	c.pieces = [3][]byte{c.pending, p[:n]}
+	if n == len(p) {
+		c.pieces[2], end = end, nil
+	}
 	c.gather = c.pieces[:]
 	err := c.conn.writeAll(&c.gather, c.limit)
-	c.pieces, c.gather = [2][]byte{}, nil
+	c.pieces, c.gather = [3][]byte{}, nil
 	c.pending = append(c.pending[:0], end...)
 	if err == nil {
 		err = c.conn.write(p[n:], c.limit)
@@ -128,7 +136,7 @@ func (c *http1Call) write(p []byte) error {
 
 var carriageReturnLineFeed = []byte("\r\n")
 
-func (c *http1Call) flush() error {
+func (c *http1Call) push() error {
 	if len(c.pending) == 0 {
 		return nil
 	}
@@ -137,11 +145,11 @@ func (c *http1Call) flush() error {
 	return err
 }
 
-func (c *http1Call) end() error {
+func (c *http1Call) putEnd() error {
 	if c.chunked {
 		c.pending = h1.AppendLast(c.pending, &c.x.Response.Trailer)
 	}
-	return c.flush()
+	return c.push()
 }
 
 // Inform sends an interim response.
@@ -161,5 +169,43 @@ func (c *http1Call) Inform(status int, h *sluice.Header) error {
 		}
 	}
 	c.pending = append(c.pending, "\r\n"...)
-	return c.flush()
+	return c.push()
+}
+
+// stretch is how much is written under one deadline: a client that takes a long answer slowly, but takes it, gets it.
+const stretch = 64 << 10
+
+// write writes all of p. Only what the socket does not take at once has to wait, and needs a deadline for that.
+func (c *http1Conn) write(p []byte, limit func() time.Time) error {
+	if c.fd >= 0 && len(p) > 0 {
+		n, err := nowait.Write(uintptr(c.fd), p)
+		if err != nil {
+			return c.lost(err)
+		}
+		p = p[n:]
+	}
+	for len(p) > 0 {
+		c.socket.SetWriteDeadline(limit())
+		n, err := c.conn.Write(p[:min(len(p), stretch)])
+		if err != nil {
+			return c.lost(err)
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// lost notes that the client takes no more.
+func (c *http1Conn) lost(err error) error {
+	c.gone.Store(true)
+	return err
+}
+
+// writeAll is write for what lies in several places.
+func (c *http1Conn) writeAll(p *net.Buffers, limit func() time.Time) error {
+	c.socket.SetWriteDeadline(limit())
+	if _, err := p.WriteTo(c.conn); err != nil {
+		return c.lost(err)
+	}
+	return nil
 }

@@ -182,7 +182,7 @@ func TestProlongedBody(t *testing.T) {
 		x.Prolong(time.Minute)
 		return echoHandler(x)
 	}), func(l *server.Limits) {
-		l.HeaderTimeout, l.IdleTimeout, l.BodyTimeout, l.RequestTimeout = short, short, short, short
+		l.HeaderTimeout, l.IdleTimeout, l.BodyTimeout, l.WholeTimeout = short, short, short, short
 	})
 	p := connect(t, at)
 	p.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")

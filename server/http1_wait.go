@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"net"
 	"os"
 	"sync/atomic"
 	"time"
@@ -33,11 +32,11 @@ func (c *http1Conn) await() step {
 			return stepOutside
 		}
 		c.release()
-		return c.unread(err)
+		return c.unwaited(err)
 	}
 	if err := c.raw.Read(c.ready); err != nil {
 		c.fd = -1
-		return c.unread(err)
+		return c.unwaited(err)
 	}
 	return c.step
 }
@@ -50,8 +49,8 @@ func (c *http1Conn) came(n int) {
 	}
 }
 
-// unread is what to do when waiting has ended with an error.
-func (c *http1Conn) unread(err error) step {
+// unwaited is what to do when waiting has ended with an error.
+func (c *http1Conn) unwaited(err error) step {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return stepGone
 	}
@@ -127,24 +126,24 @@ func (c *http1Conn) ready(fd uintptr) bool {
 // inside serves what lies in the buffer, as long as that needs no more of the connection than to be written to.
 func (c *http1Conn) inside() step {
 	for {
-		switch whole, next := c.parse(); {
+		switch known, next := c.parse(); {
 		case next != stepWait:
 			return next
-		case !whole || !c.call.isHere(): // also one that is refused: what is left of its body is read
+		case !known || !c.call.isHere(): // also one that is refused: what is left of its body is read
 			return stepOutside
 		}
 		if !c.serve() {
 			return stepClose
 		}
 		if c.buffer.Len() == 0 {
-			c.rest()
+			c.pause()
 			return stepWait
 		}
 	}
 }
 
-// rest has the connection wait for its next request.
-func (c *http1Conn) rest() {
+// pause has the connection wait for its next request.
+func (c *http1Conn) pause() {
 	c.release()
 	c.idle()
 	c.turns.Add(1)
@@ -162,14 +161,14 @@ func (c *http1Conn) idle() {
 	}
 }
 
-// outside serves a request of which a part has come, waiting for what is still to come.
+// outside serves as inside does, and may wait: for what is still to come of a request, and in reads of its body.
 func (c *http1Conn) outside() step {
 	for {
-		whole, next := c.parse()
+		known, next := c.parse()
 		if next != stepWait {
 			return next
 		}
-		if !whole {
+		if !known {
 			if next := c.readMore(); next != stepWait {
 				return next
 			}
@@ -179,7 +178,7 @@ func (c *http1Conn) outside() step {
 			return stepClose
 		}
 		if c.buffer.Len() == 0 {
-			c.rest()
+			c.pause()
 			return stepWait
 		}
 	}
@@ -196,14 +195,13 @@ func (c *http1Conn) readMore() step {
 			c.readBy(by)
 		}
 	}
-	var never atomic.Bool
-	n, err := c.read(c.buffer.Space(c.headLimit()), &never)
+	n, err := c.read(c.buffer.Space(c.headLimit()), nil)
 	if n > 0 {
 		c.came(n)
 		return stepWait
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.parsed, c.begun, c.refused = true, false, errHeaderLate
+		c.parsed, c.begun, c.refused = true, false, errLate
 		c.serve()
 		return stepClose
 	}
@@ -229,42 +227,13 @@ func (c *http1Conn) rearm() bool {
 	return true
 }
 
-// read reads from the connection for as long as is wanted, until stopped. It is for what is served outside of ready.
+// read reads from the connection for as long as is wanted, until stopped, which may be nil. It is for what is served outside
+// of ready.
 func (c *http1Conn) read(p []byte, stopped *atomic.Bool) (int, error) {
 	for {
 		n, err := c.conn.Read(p)
-		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || stopped.Load() || !c.rearm() {
+		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || stopped != nil && stopped.Load() || !c.rearm() {
 			return n, err
 		}
 	}
-}
-
-// stretch is how much is written under one deadline: a client that takes a long answer slowly, but takes it, gets it.
-const stretch = 64 << 10
-
-// write writes all of p. Only what the socket does not take at once has to wait, and needs a deadline for that.
-func (c *http1Conn) write(p []byte, limit func() time.Time) error {
-	if c.fd >= 0 {
-		n, err := nowait.Write(uintptr(c.fd), p)
-		if err != nil {
-			return err
-		}
-		p = p[n:]
-	}
-	for len(p) > 0 {
-		c.socket.SetWriteDeadline(limit())
-		n, err := c.conn.Write(p[:min(len(p), stretch)])
-		if err != nil {
-			return err
-		}
-		p = p[n:]
-	}
-	return nil
-}
-
-// writeAll is write for what lies in several places.
-func (c *http1Conn) writeAll(p *net.Buffers, limit func() time.Time) error {
-	c.socket.SetWriteDeadline(limit())
-	_, err := p.WriteTo(c.conn)
-	return err
 }

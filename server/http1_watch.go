@@ -34,79 +34,120 @@ func (c *http1Call) unwatch() {
 // watch is a call whose client's leaving somebody wants to know of.
 type watch struct {
 	call       *http1Call
+	queue      *watchQueue // nil when nobody watches
 	prev, next *watch
 	due        time.Time // when to look
-	pause      time.Duration
 }
 
-// watched are the calls that are watched, in one list that is looked through from time to time: most calls are over
-// before the first look.
-type watched struct {
-	mu    sync.Mutex // guards what follows, and what is in the list
-	first *watch
-	timer *time.Timer // nil when nothing is watched
+// watchQueue is a list of watches in the order in which they are due. The same time lies between all looks of one queue.
+type watchQueue struct {
+	pause       time.Duration
+	first, last *watch
 }
+
+// watched are the calls that are watched. One timer has them looked at: most calls are over before the first look. After
+// each look a watch goes on to a queue of longer pauses, so whatever is not due costs nothing.
+type watched struct {
+	mu     sync.Mutex // guards what follows, and what is in the queues
+	queues [len(looks)]watchQueue
+	count  int
+	timer  *time.Timer // nil when nothing is watched
+}
+
+// looks are the times between looks at one client, which may go unnoticed for so long: the longer an exchange lasts the
+// longer.
+var looks = [...]time.Duration{tick, tick, 2 * tick, 4 * tick, 8 * tick, 16 * tick}
 
 const (
-	// firstLook and longestLook are how long a client that leaves may go unnoticed: the longer an exchange lasts the longer.
-	firstLook   = 50 * time.Millisecond
-	longestLook = time.Second
+	tick = 50 * time.Millisecond
+	// atOnce is how many are looked at before requests that begin or end get their turn.
+	atOnce = 64
 )
 
 func (l *watched) add(w *watch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w.prev, w.next, w.pause, w.due = nil, l.first, firstLook, time.Time{}
-	if l.first != nil {
-		l.first.prev = w
+	if l.count++; l.timer == nil {
+		for i, pause := range looks {
+			l.queues[i].pause = pause
+		}
+		l.timer = time.AfterFunc(tick, l.look)
 	}
-	l.first = w
-	if l.timer == nil {
-		l.timer = time.AfterFunc(firstLook, l.look)
-	}
+	l.queues[0].push(w, time.Now())
 }
 
 func (l *watched) remove(w *watch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.count--
+	w.queue.pull(w)
+}
+
+func (q *watchQueue) push(w *watch, now time.Time) {
+	w.queue, w.prev, w.next, w.due = q, q.last, nil, now.Add(q.pause)
+	if q.last != nil {
+		q.last.next = w
+	} else {
+		q.first = w
+	}
+	q.last = w
+}
+
+func (q *watchQueue) pull(w *watch) {
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
-		l.first = w.next
+		q.first = w.next
 	}
 	if w.next != nil {
 		w.next.prev = w.prev
+	} else {
+		q.last = w.prev
 	}
-	w.prev, w.next = nil, nil
+	w.queue, w.prev, w.next = nil, nil, nil
 }
 
+// look looks at all that are due, and comes back for the others.
 func (l *watched) look() {
+	for now := time.Now(); l.lookSome(now); {
+	}
+}
+
+// lookSome looks at some, and tells whether more are due.
+func (l *watched) lookSome(now time.Time) (more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.first == nil {
+	left := atOnce
+	for i := range l.queues {
+		q, next := &l.queues[i], &l.queues[min(i+1, len(looks)-1)]
+		for w := q.first; w != nil && !now.Before(w.due); w = q.first {
+			if left == 0 {
+				return true
+			}
+			left--
+			if w.call.isGone() {
+				w.call.cancel()
+			}
+			q.pull(w)
+			next.push(w, now)
+		}
+	}
+	if l.count == 0 {
 		l.timer = nil
-		return
+	} else {
+		l.timer.Reset(tick)
 	}
-	now := time.Now()
-	for w := l.first; w != nil; w = w.next {
-		if now.Before(w.due) {
-			continue
-		}
-		if w.call.isGone() {
-			w.call.cancel()
-		}
-		w.due = now.Add(w.pause)
-		w.pause = min(2*w.pause, longestLook)
-	}
-	l.timer.Reset(firstLook)
+	return false
 }
 
 // cancelAll ends the contexts of all calls that are watched.
 func (l *watched) cancelAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for w := l.first; w != nil; w = w.next {
-		w.call.cancel()
+	for i := range l.queues {
+		for w := l.queues[i].first; w != nil; w = w.next {
+			w.call.cancel()
+		}
 	}
 }
 

@@ -7,18 +7,24 @@ import (
 
 // lift has the time for a whole request hold no more. What a policy has made of the deadline stays.
 func (c *call) lift() {
-	if c.x.Deadline.Equal(c.x.Start.Add(c.core.limits.RequestTimeout)) {
+	if c.x.Deadline.Equal(c.x.Start.Add(c.core.limits.WholeTimeout)) {
 		c.x.Deadline = time.Time{}
 	}
 }
 
 // last takes note of an answer that lasts, until it has ended.
-func (f *flights) last(c *call, leave func()) {
+func (e *core) last(c *call, leave func()) {
+	f := e.flights
+	guarded := func() {
+		if err := calm(leave); err != nil {
+			e.log.Error("an answer that lasts cannot be asked to end", "error", err)
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lasting[c] = leave
+	f.lasting[c] = guarded
 	if f.leaving {
-		leave()
+		guarded()
 	}
 }
 

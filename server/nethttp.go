@@ -20,11 +20,7 @@ type netHTTP struct {
 	*core
 	server *http.Server
 	calls  sync.Pool // of *netHTTPCall
-
-	mu       sync.Mutex    // guards what follows
-	listener net.Listener  // nil before serve
-	served   chan struct{} // closed when serve is over
-	closed   bool          // serve takes no connections any more
+	taking taking
 }
 
 func newNetHTTP(c *core, http1 bool) *netHTTP {
@@ -41,7 +37,7 @@ func newNetHTTP(c *core, http1 bool) *netHTTP {
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            c.limits.HeaderTimeout,
 		IdleTimeout:                  c.limits.IdleTimeout,
-		MaxHeaderBytes:               int(c.limits.MaxHeader),
+		MaxHeaderBytes:               maxHeaderBytes(c.limits.MaxHeader),
 		ErrorLog:                     slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: c.limits.MaxStreams,
@@ -51,18 +47,18 @@ func newNetHTTP(c *core, http1 bool) *netHTTP {
 	return e
 }
 
+// maxHeaderBytes is a limit as net/http wants it: there zero stands for a limit of its own, and twice the limit must fit
+// 32 bits.
+func maxHeaderBytes(limit int64) int {
+	if limit <= 0 {
+		return 1 << 30
+	}
+	return int(min(limit, 1<<30))
+}
+
 // serve takes connections until the listener is closed or the engine shuts down. With TLS they are *tls.Conn.
 func (e *netHTTP) serve(l net.Listener) {
-	defer l.Close()
-	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		return
-	}
-	e.listener, e.served = l, make(chan struct{})
-	e.mu.Unlock()
-	defer close(e.served)
-	e.server.Serve(l)
+	e.taking.from(l, func(l net.Listener) { e.server.Serve(l) })
 }
 
 // cutGrace is how long exchanges that were cut off may take to notice it.
@@ -70,7 +66,7 @@ const cutGrace = time.Second
 
 // shutdown has clients told by GOAWAY which requests are answered.
 func (e *netHTTP) shutdown(ctx context.Context) error {
-	e.stopTaking()
+	e.taking.stop()
 	err := e.server.Shutdown(ctx)
 	if err == nil {
 		err = e.flights.wait(ctx)
@@ -84,18 +80,6 @@ func (e *netHTTP) shutdown(ctx context.Context) error {
 		e.flights.wait(end)
 	}
 	return err
-}
-
-// stopTaking returns when every connection that was taken is net/http's.
-func (e *netHTTP) stopTaking() {
-	e.mu.Lock()
-	e.closed = true
-	l, served := e.listener, e.served
-	e.mu.Unlock()
-	if l != nil {
-		l.Close()
-		<-served
-	}
 }
 
 // ServeHTTP serves one exchange.

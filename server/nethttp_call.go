@@ -96,9 +96,10 @@ func (c *netHTTPCall) read() error {
 	return c.checkDeclared(r.ContentLength)
 }
 
-// readHeader aliases the fields into the exchange; size is that of the whole header as HTTP/1.1 has it.
+// readHeader aliases the fields into the exchange; size is that of the whole header as HTTP/1.1 has it. What h1 refuses in a
+// header, and net/http does not, is refused here.
 func (c *netHTTPCall) readHeader() (size int64, err error) {
-	req, upgrade := &c.x.Request, false
+	req, options := &c.x.Request, h1.Options(nil)
 	size = int64(len(c.r.Method) + len(c.r.RequestURI) + len("  HTTP/1.1\r\n") + len("Host: \r\n") + len(c.r.Host))
 	for name, values := range c.r.Header {
 		for _, value := range values {
@@ -114,10 +115,10 @@ func (c *netHTTPCall) readHeader() (size int64, err error) {
 					return 0, errLength
 				}
 			case "Connection":
-				if _, ok := h1.Options(nil).Add(aliasBytes(value)); !ok {
+				var ok bool
+				if options, ok = options.Add(aliasBytes(value)); !ok {
 					return 0, errNamed
 				}
-				upgrade = upgrade || h1.Names(aliasBytes(value), "upgrade")
 			}
 			req.Header.AddBytes(aliasBytes(name), aliasBytes(value))
 		}
@@ -130,7 +131,8 @@ func (c *netHTTPCall) readHeader() (size int64, err error) {
 		slices.Sort(names)
 		req.Header.Add("Trailer", strings.Join(names, ", "))
 	}
-	c.readUpgrade(upgrade)
+	dropNamed(&req.Header, options)
+	c.readUpgrade(options.Has("upgrade"))
 	return size, nil
 }
 
@@ -178,8 +180,8 @@ func (s *netHTTPSource) isFraming(err error) bool {
 	return !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &op) && !errors.Is(err, syscall.ECONNRESET) && s.r.Context().Err() == nil
 }
 
-// head gives the header to net/http. Fields of the connection and of framing are the engine's own.
-func (c *netHTTPCall) head(bodiless bool) {
+// putHead gives the header to net/http. Fields of the connection and of framing are the engine's own.
+func (c *netHTTPCall) putHead(bodiless bool) {
 	r, h := &c.x.Response, c.w.Header()
 	declared := int64(-1)
 	for _, f := range r.Header.Fields() {
@@ -246,13 +248,13 @@ func fieldName(name []byte) string {
 	return aliasString(name)
 }
 
-func (c *netHTTPCall) write(p []byte) error {
+func (c *netHTTPCall) put(p []byte) error {
 	c.arm()
 	_, err := c.w.Write(p)
 	return err
 }
 
-func (c *netHTTPCall) flush() error {
+func (c *netHTTPCall) push() error {
 	c.arm()
 	err := c.w.FlushError()
 	if c.streams && c.armed && err == nil { // else it would end the stream also while nothing is written
@@ -262,10 +264,10 @@ func (c *netHTTPCall) flush() error {
 	return err
 }
 
-// end sends what was taken, but for the last chunk and the trailer, which net/http sends after ServeHTTP; so the trailer
+// putEnd sends what was taken, but for the last chunk and the trailer, which net/http sends after ServeHTTP; so the trailer
 // is copied.
-func (c *netHTTPCall) end() error {
-	if err := c.flush(); err != nil || !c.streams && !c.chunked {
+func (c *netHTTPCall) putEnd() error {
+	if err := c.push(); err != nil || !c.streams && !c.chunked {
 		return err
 	}
 	for _, f := range c.x.Response.Trailer.Fields() {

@@ -21,7 +21,7 @@ func (s spec) equal(other spec) bool {
 	return s.address == other.address && s.limits == other.limits && s.tls.equal(other.tls)
 }
 
-// port is an address that is served: a socket, and the engine that serves its connections now.
+// port is an address that is served: a socket, and the engines that serve its connections now.
 type port struct {
 	socket *socket
 
@@ -32,12 +32,12 @@ type port struct {
 	all  sync.WaitGroup
 }
 
-// generation is an engine under one config, with the handoff by which it gets connections.
+// generation are the engines under one config, with the handoff by which they get connections.
 type generation struct {
-	spec   spec
-	engine engine
-	handed *handoff
-	certs  *certificates // nil without TLS
+	spec    spec
+	engines *versions
+	handed  *handoff
+	certs   *certificates // nil without TLS
 }
 
 func openPort(sp spec, handler sluice.Handler, log *slog.Logger) (*port, error) {
@@ -65,11 +65,11 @@ func newGeneration(sp spec, handler sluice.Handler, log *slog.Logger) (generatio
 		}
 		g.certs, s.tls = certs, certs.config()
 	}
-	g.engine = newVersions(s)
+	g.engines = newVersions(s)
 	return g, nil
 }
 
-// serve takes connections until stop has closed the socket, and serves until every engine of the port has ended.
+// serve takes connections until stop has closed the socket, and serves until all engines of the port have ended.
 func (p *port) serve() error {
 	p.mu.Lock()
 	p.on = true
@@ -86,7 +86,7 @@ func (p *port) serve() error {
 // run serves one generation; mu is held.
 func (p *port) run(g generation) {
 	g.handed.address = p.socket.listener.Addr()
-	p.all.Go(func() { g.engine.serve(g.handed) })
+	p.all.Go(func() { g.engines.serve(g.handed) })
 }
 
 // replace has new connections served by g, and returns the generation before it, which its caller stops.
@@ -111,23 +111,23 @@ func (p *port) serves(address string) bool {
 func (p *port) drain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now.engine.drain()
+	p.now.engines.drain()
 }
 
 // leave has answers that last end, evenly over that time or until ctx ends.
 func (p *port) leave(ctx context.Context, over time.Duration) {
 	p.mu.Lock()
-	e := p.now.engine
+	e := p.now.engines
 	p.mu.Unlock()
 	e.leave(ctx, over)
 }
 
-// stop drains the port, closes its socket and ends its engine.
+// stop drains the port, closes its socket and ends its engines.
 func (p *port) stop(ctx context.Context, d Drain) error {
 	p.mu.Lock()
 	g := p.now
 	p.mu.Unlock()
-	g.engine.drain()
+	g.engines.drain()
 	pause(ctx, d.Delay)
 	p.socket.close()
 	return g.end(ctx, d.Timeout)
@@ -139,9 +139,9 @@ func (p *port) discard() {
 	p.now.discard()
 }
 
-// stop ends an engine whose socket goes on with another one.
+// stop ends engines whose socket goes on with others.
 func (g generation) stop(ctx context.Context, d Drain) error {
-	g.engine.drain()
+	g.engines.drain()
 	pause(ctx, d.Delay)
 	return g.end(ctx, d.Timeout)
 }
@@ -152,12 +152,12 @@ func (g generation) end(ctx context.Context, timeout time.Duration) error {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	err := g.engine.shutdown(ctx)
+	err := g.engines.shutdown(ctx)
 	g.discard()
 	return err
 }
 
-// discard lets go of what a generation holds beside its engine.
+// discard lets go of what a generation holds beside its engines.
 func (g generation) discard() {
 	g.handed.Close()
 	if g.certs != nil {

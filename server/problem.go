@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"time"
-	"unsafe"
 
 	"github.com/sluiceapi/sluice"
 )
@@ -68,9 +67,3 @@ func (s *core) logInternal(x *sluice.Exchange, err error) {
 	}
 	s.log.LogAttrs(context.Background(), slog.LevelError, "internal error", attrs...)
 }
-
-// aliasBytes views a string as bytes that must not be written.
-func aliasBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
-
-// aliasString views bytes as a string that lives only as long as they stay unchanged.
-func aliasString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -14,7 +14,7 @@ import (
 // An exchange that is prolonged outlasts the limits of a request, and what a policy has set stays.
 func TestProlong(t *testing.T) {
 	t.Parallel()
-	limits := server.Limits{BodyTimeout: 100 * time.Millisecond, RequestTimeout: 150 * time.Millisecond, MaxBody: 4}
+	limits := server.Limits{BodyTimeout: 100 * time.Millisecond, WholeTimeout: 150 * time.Millisecond, MaxBody: 4}
 	type deadlines struct{ lifted, kept time.Time }
 	seen := make(chan deadlines, 1)
 	address := sluicetest.ServeWith(t, server.Config{HTTP: "127.0.0.1:0", Limits: limits}, sluice.HandlerFunc(func(x *sluice.Exchange) error {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (c *call) send() error {
 		c.x.Response.Status = http.StatusOK
 	}
 	bodiless := c.bodiless()
-	c.link.head(bodiless)
+	c.link.putHead(bodiless)
 	c.headed = true
 	var err error
 	switch {
@@ -42,7 +43,7 @@ func (c *call) send() error {
 		}
 	}
 	if err == nil {
-		err = c.unsent(c.link.end())
+		err = c.unsent(c.link.putEnd())
 	}
 	if err == nil {
 		c.out = true
@@ -139,7 +140,7 @@ func (c *call) write(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if err := c.unsent(c.link.write(p)); err != nil {
+	if err := c.unsent(c.link.put(p)); err != nil {
 		return err
 	}
 	c.sent += int64(len(p))
@@ -149,7 +150,7 @@ func (c *call) write(p []byte) error {
 func (c *call) flush() error {
 	// On HTTP/2 a client may have had the head, and have left, before flush returns.
 	c.out = c.out || c.streams && c.headed
-	if err := c.unsent(c.link.flush()); err != nil {
+	if err := c.unsent(c.link.push()); err != nil {
 		return err
 	}
 	c.out = true
@@ -168,16 +169,18 @@ func (c *call) unsent(err error) error {
 	return sluice.Errorf(sluice.ClientLeft, err, "the client left before it had the answer")
 }
 
-// writeLimit is how long a write that begins now may wait: BodyTimeout, and for a stream no longer than the exchange's
-// deadline; zero is without limit.
+// writeLimit is how long a write that begins now may wait: BodyTimeout, and no longer than the exchange's deadline; zero is
+// without limit. An answer that is in memory, maybe made because the deadline was over, has a while in any case.
 func (c *call) writeLimit() time.Time {
-	var until time.Time
-	if c.x.Response.Body.Stream != nil {
-		until = c.x.Deadline
-	}
 	t := c.core.limits.BodyTimeout
 	if c.silence > 0 {
 		t = c.silence
+	}
+	until := c.x.Deadline
+	if !until.IsZero() && c.x.Response.Body.Stream == nil {
+		if least := c.now.Add(cmp.Or(t, lingering)); until.Before(least) {
+			until = least
+		}
 	}
 	if t > 0 {
 		if next := c.core.after(t); until.IsZero() || next.Before(until) {

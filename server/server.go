@@ -25,7 +25,8 @@ type Config struct {
 	Drain  Drain
 }
 
-// Limits bound what one connection or exchange may take. They are those of the config file's listen.limits.
+// Limits bound what one connection or exchange may take. They are those of the config file's listen.limits but max_buffered,
+// which is of what looks into a body; command makes them of the file (serverConfig).
 type Limits struct {
 	// HeaderTimeout is for a request's header, and for a TLS handshake.
 	HeaderTimeout time.Duration
@@ -33,11 +34,11 @@ type Limits struct {
 	BodyTimeout time.Duration
 	// IdleTimeout is how long a connection may wait for its next request.
 	IdleTimeout time.Duration
-	// RequestTimeout becomes the Deadline of every exchange.
-	RequestTimeout time.Duration
+	// WholeTimeout becomes the Deadline of every exchange.
+	WholeTimeout time.Duration
 	// MaxHeader and MaxBody are in bytes; the target counts as header.
 	MaxHeader, MaxBody int64
-	// MaxStreams is for one HTTP/2 connection.
+	// MaxStreams is for one HTTP/2 connection; zero is net/http's own limit.
 	MaxStreams int
 }
 

@@ -25,7 +25,7 @@ import (
 )
 
 var limits = server.Limits{HeaderTimeout: time.Minute, BodyTimeout: time.Minute, IdleTimeout: time.Minute,
-	RequestTimeout: time.Minute, MaxHeader: 64 << 10, MaxBody: 1 << 20, MaxStreams: 100}
+	WholeTimeout: time.Minute, MaxHeader: 64 << 10, MaxBody: 1 << 20, MaxStreams: 100}
 
 var plain = server.Config{HTTP: "127.0.0.1:0", Limits: limits}
 

@@ -7,20 +7,6 @@ import (
 	"github.com/sluiceapi/sluice"
 )
 
-// Requests that no handler gets to see. Each is made once and never changed.
-var (
-	errHost      = &sluice.Error{Code: sluice.BadRequest, Message: "the Host field must name one host, with or without a port"}
-	errConnect   = &sluice.Error{Code: sluice.BadRequest, Message: "CONNECT is not for this server"}
-	errAsterisk  = &sluice.Error{Code: sluice.BadRequest, Message: "the target * is for OPTIONS only"}
-	errForm      = &sluice.Error{Code: sluice.BadRequest, Message: "the target must be a path, or a URL of this server"}
-	errScheme    = &sluice.Error{Code: sluice.BadRequest, Message: "the target's scheme is not that of the connection"}
-	errAuthority = &sluice.Error{Code: sluice.BadRequest, Message: "Host and :authority differ"}
-	errLength    = &sluice.Error{Code: sluice.BadRequest, Message: "Content-Length is no number, comes twice, or is not that of the body"}
-	errNamed     = &sluice.Error{Code: sluice.BadRequest, Message: "the Connection field names a field that is not the connection's"}
-	errTarget    = &sluice.Error{Code: sluice.TargetTooLong}
-	errHeader    = &sluice.Error{Code: sluice.HeaderTooLarge}
-)
-
 // readTarget fills in host, path and query from a request target (RFC 9112, section 3.2). host is
 // that of the Host field or :authority. dst is memory for the path; what comes back is to be used next time.
 func readTarget(r *sluice.Request, dst, target, host []byte) ([]byte, error) {

@@ -69,7 +69,7 @@ type engineCase struct {
 
 // engineLimits are wide enough to be of no account in a case that does not set its own.
 var engineLimits = server.Limits{HeaderTimeout: time.Minute, BodyTimeout: time.Minute, IdleTimeout: time.Minute,
-	RequestTimeout: time.Minute, MaxHeader: 64 << 10, MaxBody: 1 << 30, MaxStreams: 100}
+	WholeTimeout: time.Minute, MaxHeader: 64 << 10, MaxBody: 1 << 30, MaxStreams: 100}
 
 // enginePatience is how long the suite waits for what must come.
 const enginePatience = 20 * time.Second

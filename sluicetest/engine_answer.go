@@ -212,7 +212,7 @@ var answerCases = []engineCase{
 		}
 	}},
 	{"the deadline is 504", func(t *testing.T, e *engineTest) {
-		e.limits.RequestTimeout = 20 * time.Millisecond
+		e.limits.WholeTimeout = 20 * time.Millisecond
 		e.serve(t, func(x *sluice.Exchange) error {
 			<-x.Context().Done()
 			return x.Context().Err()
@@ -311,6 +311,17 @@ var answerCases = []engineCase{
 			}
 			wantStatus(t, answer, 431)
 		}
+	}},
+	{"a header has no limit where none is set", func(t *testing.T, e *engineTest) {
+		e.limits.MaxHeader = 0
+		e.serve(t, ok)
+		r := e.request(t, "GET", "/", nil)
+		r.Header.Set("X-Long", strings.Repeat("x", 2<<20))
+		answer, _, err := e.do(t, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, answer, 200)
 	}},
 	{"a target over the limit is 414 or 431", func(t *testing.T, e *engineTest) {
 		e.limits.MaxHeader = 8 << 10

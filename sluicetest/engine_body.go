@@ -226,8 +226,33 @@ var bodyCases = []engineCase{
 			t.Errorf("outcome %+v", o)
 		}
 	}},
+	{"the deadline ends an answer in memory that is taken slowly", func(t *testing.T, e *engineTest) {
+		e.limits.WholeTimeout, e.limits.BodyTimeout = 50*time.Millisecond, time.Second
+		ends := newRecorder()
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(ends)
+			x.Response.Body.SetBytes(make([]byte, 64<<20))
+			return nil
+		})
+		answer, err := e.client(t).Do(e.request(t, "GET", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		for part := make([]byte, 16<<10); ; <-time.After(time.Millisecond) { // a client that takes some within BodyTimeout
+			if _, err := answer.Body.Read(part); err != nil {
+				break
+			}
+			if len(ends) > 0 {
+				break
+			}
+		}
+		if o := ends.outcome(t); o.Err == nil {
+			t.Errorf("outcome %+v", o)
+		}
+	}},
 	{"the deadline ends a stream", func(t *testing.T, e *engineTest) {
-		e.limits.RequestTimeout = 50 * time.Millisecond
+		e.limits.WholeTimeout = 50 * time.Millisecond
 		ends := newRecorder()
 		e.serve(t, func(x *sluice.Exchange) error {
 			x.OnEnd(ends)
@@ -310,7 +335,7 @@ func early(t *testing.T, e *engineTest, answer func(*sluice.Exchange)) {
 				t.Error("the upload seems whole")
 			}
 		}))
-		x.Deadline = x.Start.Add(e.limits.RequestTimeout / 2) // as a policy does before next
+		x.Deadline = x.Start.Add(e.limits.WholeTimeout / 2) // as a policy does before next
 		in, begun := x.Request.Body.Stream, make(chan struct{})
 		go func() {
 			var p [8]byte

@@ -92,7 +92,7 @@ var drainCases = []engineCase{
 		ends.outcome(t)
 	}},
 	{"shutdown has answers that last end, which no time for a whole request ends", func(t *testing.T, e *engineTest) {
-		e.limits.RequestTimeout = 50 * time.Millisecond
+		e.limits.WholeTimeout = 50 * time.Millisecond
 		lifted := make(chan time.Time, 1)
 		e.serve(t, func(x *sluice.Exchange) error {
 			s := &lastingStream{Stream: NewStream(), first: func() { lifted <- x.Deadline }}
@@ -119,6 +119,41 @@ var drainCases = []engineCase{
 		}
 		if rest, err := io.ReadAll(answer.Body); len(rest) > 0 || err != nil {
 			t.Errorf("it ends with %q, %v", rest, err)
+		}
+	}},
+	{"a panic of who asks an answer to end ends nothing else", func(t *testing.T, e *engineTest) {
+		e.drain = server.Drain{Timeout: enginePatience}
+		var streams [2]*Stream
+		for i := range streams {
+			streams[i] = NewStream()
+			streams[i].Send("event")
+		}
+		n := atomic.Int64{}
+		e.serve(t, func(x *sluice.Exchange) error {
+			s := streams[n.Add(1)-1]
+			x.Response.Leave = func() {
+				s.Finish(nil)
+				panic("leave")
+			}
+			x.Response.Body.SetStream(s, -1)
+			return nil
+		})
+		var bodies []io.ReadCloser
+		for range streams {
+			answer, err := e.client(t).Do(e.request(t, "GET", "/", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			bodies = append(bodies, answer.Body)
+		}
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, b := range bodies {
+			if p, err := io.ReadAll(b); string(p) != "event" || err != nil {
+				t.Errorf("%q, %v", p, err)
+			}
 		}
 	}},
 	{"a policy's deadline ends an answer that lasts", func(t *testing.T, e *engineTest) {

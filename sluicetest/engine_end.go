@@ -11,6 +11,14 @@ import (
 	"github.com/sluiceapi/sluice"
 )
 
+// closing is a stream that tells when it is closed.
+type closing struct {
+	io.Reader
+	close func()
+}
+
+func (c *closing) Close(error) { c.close() }
+
 // endCases are about how exchanges end, on every version of HTTP.
 var endCases = []engineCase{
 	{"OnEnd is told once, with the outcome", func(t *testing.T, e *engineTest) {
@@ -158,6 +166,43 @@ var endCases = []engineCase{
 		answer.Body.Close()
 		if o := ends.outcome(t); o.Status != 200 || o.Err == nil || sluice.ErrorOf(o.Err).Code != sluice.ClientLeft {
 			t.Errorf("outcome %+v, want 200 cut off by a client that left", o)
+		}
+	}},
+	{"who is told of the end may ask for the context, and does not end the connection", func(t *testing.T, e *engineTest) {
+		contexts := make(chan context.Context, 1)
+		e.serve(t, func(x *sluice.Exchange) error {
+			x.OnEnd(sluice.EnderFunc(func(x *sluice.Exchange, _ sluice.Outcome) {
+				if contexts <- x.Context(); x.Context().Err() != nil {
+					t.Error("it has ended")
+				}
+			}))
+			return ok(x)
+		})
+		client := e.client(t)
+		for range 3 {
+			answer, err := client.Do(e.request(t, "GET", "/", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			if answer.Body.Close(); string(body) != "ok" || err != nil {
+				t.Fatalf("%q, %v", body, err)
+			}
+			receive(t, receive(t, contexts, "the end").Done(), "the context's end")
+		}
+	}},
+	{"a stream is closed before the context ends", func(t *testing.T, e *engineTest) {
+		alive := make(chan bool, 1)
+		e.limits.WholeTimeout = 0
+		e.serve(t, func(x *sluice.Exchange) error {
+			ctx := x.Context()
+			x.Response.Body.SetStream(&closing{Reader: strings.NewReader("ok"), close: func() { alive <- ctx.Err() == nil }}, 2)
+			return nil
+		})
+		_, body := e.get(t, "/")
+		wantBody(t, body, "ok")
+		if !receive(t, alive, "the stream's close") {
+			t.Error("what is watched for the client's leaving was told that it has left")
 		}
 	}},
 	{"a panic in OnEnd does not reach the client", func(t *testing.T, e *engineTest) {

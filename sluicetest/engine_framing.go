@@ -24,6 +24,30 @@ var cutCases = []engineCase{
 			t.Errorf("got %q and a regular end", p)
 		}
 	}},
+	{"an early answer to a body of which a part was read tells that the connection ends", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			if _, err := io.ReadFull(x.Request.Body.Stream, make([]byte, 3)); err != nil {
+				return err
+			}
+			if string(x.Request.Path) == "/stream" {
+				x.Response.Body.SetStream(parts(io.EOF, "ok"), -1)
+				return nil
+			}
+			return &sluice.Error{Code: sluice.Forbidden}
+		})
+		for path, status := range map[string]int{"/stream": 200, "/": 403} {
+			for _, body := range []string{"Content-Length: 9\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"} {
+				c := e.dial(t)
+				c.send(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\n"+body)
+				answer, _ := c.answer(t, "POST")
+				wantStatus(t, answer, status)
+				if !answer.Close {
+					t.Errorf("%s, %.20q: the answer does not say so", path, body)
+				}
+				c.closed(t)
+			}
+		}
+	}},
 }
 
 // framingCases are requests whose end two readers could see in two places.

@@ -127,10 +127,28 @@ var messageCases = []engineCase{
 	{"a Connection that names an end-to-end field is 400", func(t *testing.T, e *engineTest) {
 		e.serve(t, ok)
 		for value, status := range map[string]int{"keep-alive, x-mine": 200, "close": 200, "Host": 400, "x, content-length": 400,
-			"AUTHORIZATION": 400} {
+			"AUTHORIZATION": 400, "x-forwarded-FOR": 400, "Via": 400} {
 			answer, _ := e.exchange(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: "+value+"\r\n\r\n")
 			if answer.StatusCode != status {
 				t.Errorf("%q: status %d, want %d", value, answer.StatusCode, status)
+			}
+		}
+	}},
+	{"fields that Connection names are for one hop, and nobody sees them (RFC 9110 7.6.1)", func(t *testing.T, e *engineTest) {
+		e.serve(t, func(x *sluice.Exchange) error {
+			h := &x.Request.Header
+			return reply(x, fmt.Sprint(h.Has("X-Mine"), h.Has("X-Other"), h.Has("Accept"), h.Has("Connection"), h.Count("X-Kept")))
+		})
+		_, body := e.exchange(t, "GET / HTTP/1.1\r\nHost: a\r\nX-Mine: 1\r\nX-Kept: 1\r\nx-mine: 2\r\nConnection: x-MINE, keep-alive\r\n"+
+			"Accept: a/b\r\nX-Other: 1\r\nX-Kept: 2\r\nConnection: Accept ,X-Other\r\n\r\n")
+		wantBody(t, body, "false false false true 2")
+	}},
+	{"more names in Connection than anyone needs are 400", func(t *testing.T, e *engineTest) {
+		e.serve(t, ok)
+		for n, status := range map[int]int{31: 200, 32: 400, 10000: 400} {
+			answer, _ := e.exchange(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nConnection: x"+strings.Repeat(",a", n-1)+"\r\n\r\n")
+			if answer.StatusCode != status {
+				t.Errorf("%d names: status %d, want %d", n, answer.StatusCode, status)
 			}
 		}
 	}},

@@ -39,8 +39,8 @@ type Balance struct {
 	ConsistentHash *ConsistentHash `yaml:"consistent_hash"`
 }
 
-// ConsistentHash sends requests of one key to one host: all nodes choose alike, and when a host comes or goes, only the
-// keys that it gets or had move.
+// ConsistentHash sends requests of one key to one host. All nodes choose alike, and when a host comes or goes, only the keys
+// that it gets or had move.
 type ConsistentHash struct {
 	// The key: a reference to what every request brings, such as caller.subject, client_ip, header.x-tenant or query.room.
 	// A request without it is balanced by method.

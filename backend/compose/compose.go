@@ -17,7 +17,7 @@ var source string
 // Kind is the kind of compose.
 var Kind = sluice.NewBackend("compose", sluice.None{}, Use{}, open, sluice.Manual(source))
 
-// Use is several answers in one. Parts are asked at the same time, but for those that need the answer of another. The
+// Use makes one answer of several. Parts are asked at the same time, but for those that need the answer of another. The
 // answer is 200 with JSON. Of the parts' header fields it has Vary alone, and it says Cache-Control: no-store where one of
 // them sets a cookie or says no-store, no-cache or private. Otherwise a cache policy says how long it may be kept.
 //

@@ -59,7 +59,8 @@ type Where struct {
 	MaxMessage sluice.Size `yaml:"max_message" min:"1KiB" max:"1GiB"`
 }
 
-// Health has every host asked at intervals (grpc.health.v1): SERVING is well.
+// Health has every host asked at intervals. Checks ask grpc.health.v1, and a host is well that answers SERVING. Calls go to
+// those that are well, or to all when none is.
 type Health struct {
 	// The service to ask for. Left out, it is asked for all of the host.
 	Service string `yaml:"service,short"`

@@ -17,12 +17,7 @@ func reserved(name string) bool { return ofConnection(name) || hasPrefix(name, "
 
 // ofConnection tells the fields that are for one connection, or one hop (RFC 9110, section 7.6.1).
 func ofConnection(name string) bool {
-	switch strings.ToLower(name) {
-	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-		"transfer-encoding", "upgrade", "http2-settings", "host", "expect":
-		return true
-	}
-	return false
+	return sluice.OfHop(name) || strings.EqualFold(name, "host") || strings.EqualFold(name, "expect")
 }
 
 // ofContent tells the fields that speak of the content of a request of HTTP, which does not become that of the call.
@@ -39,10 +34,9 @@ func hasPrefix(name, prefix string) bool {
 func metadata(x *sluice.Exchange, span sluice.Span, pass func(name string) bool) http.Header {
 	h := make(http.Header, 16)
 	r := &x.Request
-	dropped := connectionNames(&r.Header)
 	for _, f := range r.Header.Fields() {
 		name := string(f.Name) // HTTP/2 may hold on to what it sends
-		if !pass(name) || aboutClient(name, r.TrustedPeer) || isDropped(dropped, name) || !sluice.ValidFieldName(f.Name) || !sluice.ValidFieldValue(f.Value) {
+		if !pass(name) || aboutClient(name, r.TrustedPeer) || !sluice.ValidFieldName(f.Name) || !sluice.ValidFieldValue(f.Value) {
 			continue
 		}
 		name = http.CanonicalHeaderKey(name)
@@ -59,27 +53,6 @@ func metadata(x *sluice.Exchange, span sluice.Span, pass func(name string) bool)
 		h.Add(string(f.Name), string(f.Value))
 	}
 	return h
-}
-
-// connectionNames are the names that Connection has for fields of one hop.
-func connectionNames(h *sluice.Header) (names []string) {
-	for _, f := range h.Fields() {
-		if sluice.SameToken(f.Name, "connection") {
-			for name := range strings.SplitSeq(string(f.Value), ",") {
-				names = append(names, strings.TrimSpace(name))
-			}
-		}
-	}
-	return names
-}
-
-func isDropped(names []string, name string) bool {
-	for _, n := range names {
-		if strings.EqualFold(n, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // aboutClient tells the fields by which a proxy tells of its client: nobody but a trusted one may, and X-Forwarded-For is

@@ -55,7 +55,7 @@ endpoints:
 	outcomes := make(chan int, 100)
 	noted := noting{&nodes, outcomes}
 	address := sluicetest.ServeWith(t, server.Config{HTTP: "127.0.0.1:0",
-		Limits: server.Limits{BodyTimeout: 200 * time.Millisecond, RequestTimeout: 300 * time.Millisecond, MaxBody: 200}}, noted).HTTP.String()
+		Limits: server.Limits{BodyTimeout: 200 * time.Millisecond, WholeTimeout: 300 * time.Millisecond, MaxBody: 200}}, noted).HTTP.String()
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ type call struct {
 	expect bool
 	trace  sluice.Header
 	sent   int // bytes of this attempt that the socket took
-	// later is the request, while it waits to be sent with the first read.
+	// later is the request, while it waits to be sent by the first read.
 	later []byte
 	// awaiting is set while the answer's head is awaited, and headBy is when it must be there: zero as long as the
 	// request is being sent.
@@ -145,10 +145,11 @@ func (c *call) method() string {
 	return c.x.Request.Method
 }
 
-// roundTrip asks until there is an answer: once, or twice when a kept connection turns out to be closed.
+// roundTrip asks until there is an answer: once, or twice when a kept connection turns out to be closed. One that is found to
+// be of no more use before it is asked does not count.
 func (c *call) roundTrip() error {
 	c.x.Tried.Begin()
-	for first := true; ; first = false {
+	for again := false; ; c.unsend() {
 		if err := c.connect(); err != nil {
 			return err
 		}
@@ -166,15 +167,23 @@ func (c *call) roundTrip() error {
 		}
 		fault := c.fault(err)
 		c.conn.abort()
-		if !first || !c.resendable(err) {
+		switch {
+		case errors.Is(err, errStale):
+		case again || !c.resendable(err):
 			c.blame(fault, err)
 			return fault
+		default:
+			again = true
+			c.h.retries.Add(1)
 		}
-		c.unwatch()
-		c.h.retries.Add(1)
-		c.sent, c.later, c.headBy = 0, nil, time.Time{}
-		c.pumpFailed.Store(false)
 	}
+}
+
+// unsend makes the call ready to ask on another connection.
+func (c *call) unsend() {
+	c.unwatch()
+	c.sent, c.later, c.headBy = 0, nil, time.Time{}
+	c.pumpFailed.Store(false)
 }
 
 // resendable tells whether a request that failed may be sent once more: the connection had been kept and was closed
@@ -236,7 +245,7 @@ func (c *call) connect() (err error) {
 
 func (c *call) connectTo(l *link, fresh bool) (err error) {
 	if !fresh {
-		if c.conn = l.pool.take(c.start, !idempotent(c.method())); c.conn != nil {
+		if c.conn = l.pool.take(c.start); c.conn != nil {
 			c.conn.buffer.Lend(c.x.Page())
 			return nil
 		}
@@ -323,7 +332,7 @@ func (c *call) Read(p []byte) (n int, err error) {
 		}
 		c.conn.readUntil(now, least, most)
 		if c.later != nil {
-			n, err = c.exchange(p)
+			n, err = c.ask(p)
 		} else {
 			n, err = c.conn.stream.Read(p)
 		}
@@ -345,11 +354,16 @@ func (c *call) Read(p []byte) (n int, err error) {
 	}
 }
 
-// exchange sends the request that waits for that, and reads.
-func (c *call) exchange(p []byte) (n int, err error) {
+// ask sends the request that waits for that, and reads.
+func (c *call) ask(p []byte) (n int, err error) {
 	out := c.later
+	written, n, err := c.conn.socket.askAndWait(out, p, c.conn.reused)
+	if written == 0 && isTimeout(err) {
+		// A deadline from before had passed. It is set anew, and the request goes out then.
+		c.conn.readBy, c.headBy = time.Time{}, c.h.now().Add(c.h.timeouts.Header)
+		return 0, err
+	}
 	c.later = nil
-	written, n, err := c.conn.socket.exchange(out, p, c.conn.looks)
 	c.sent += written
 	if written < len(out) && err == nil {
 		err = c.write(out[written:])

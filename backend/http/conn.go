@@ -2,6 +2,7 @@ package http
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -22,18 +23,21 @@ type conn struct {
 	// readBy and writeBy are the deadlines that are set, by the clock of Env.
 	readBy, writeBy time.Time
 	idleSince       time.Time
-	// reused is set once an answer came over it.
+	// reused is set once it was kept: it is quiet, or of no more use.
 	reused bool
-	socket socket // not with TLS
-	// looks is set where it is looked whether the connection is alive before it is used.
-	looks bool
-	gone  atomic.Bool
+	socket socket
+	// records are below TLS; nil without.
+	records *records
+	gone    atomic.Bool
 }
 
 func newConn(up *link, raw, stream net.Conn) *conn {
 	c := &conn{up: up, raw: raw, stream: stream}
 	if s, ok := raw.(syscall.Conn); ok {
 		c.socket.init(s)
+	}
+	if secure, ok := stream.(*tls.Conn); ok {
+		c.records = secure.NetConn().(*records)
 	}
 	return c
 }
@@ -65,16 +69,14 @@ func socketTime(now, t time.Time) time.Time {
 	return time.Now().Add(t.Sub(now))
 }
 
-// trusted is how long a connection may have been idle for a request that may be sent twice to go out without a look whether it
-// was closed meanwhile: a busy one is not looked at each time.
-const trusted = time.Millisecond
+// errStale is what became of a connection that was kept, before anything of the request was sent on it.
+var errStale = errors.New("the kept connection was closed, or something came on it that nobody asked for")
 
-// alive tells whether an idle connection can take a request: it was not closed, and nothing came that nobody asked
-// for. once tells that the request must not be sent twice. It sets the deadline of the first read by the way.
-func (c *conn) alive(now time.Time, once bool) bool {
-	c.readUntil(now, now.Add(minPatience), now.Add(maxPatience))
-	c.looks = once || now.Sub(c.idleSince) >= trusted
-	return !c.looks || c.socket.quiet()
+// quiet tells whether a connection that was kept can take a request: it was not closed, and nothing came that nobody asked
+// for, which would be taken for the answer. It is asked right before each request, but for those that askAndWait sends,
+// which looks by itself.
+func (c *conn) quiet() bool {
+	return c.socket.quiet() && (c.records == nil || c.records.quiet(c.stream))
 }
 
 // abort ends the connection for whoever reads or writes on it.

@@ -45,7 +45,7 @@ func openEdge(t testing.TB, url, timeouts string, policies ...string) *edge {
 	var nodes build.Switch
 	nodes.Swap(sluicetest.Node(t, text+"    http: {backend: b, path: /}\n", kinds...))
 	s, err := server.New(server.Config{HTTP: "127.0.0.1:0", Drain: server.Drain{Timeout: 20 * time.Second},
-		Limits: server.Limits{RequestTimeout: 200 * time.Millisecond, BodyTimeout: 10 * time.Second}}, &nodes, slog.New(slog.NewTextHandler(t.Output(), nil)))
+		Limits: server.Limits{WholeTimeout: 200 * time.Millisecond, BodyTimeout: 10 * time.Second}}, &nodes, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,8 @@ var Kind = sluice.NewBackend("http", Where{
 // sent. A host fails that gives no usable answer, is too late, breaks off, or answers with 502, 503 or 504.
 //
 // A request that meets a kept connection which the service has just closed is sent once more on a new one, when
-// nothing of it was sent or when its method is idempotent (RFC 9110, section 9.2.2). Nothing else is tried again.
+// nothing of it was sent, or when its method is idempotent (RFC 9110, section 9.2.2) and its body is in memory, as one of
+// up to 16 KiB always is. Nothing else is tried again.
 //
 // The service's own answer passes as it is, whatever its status. Where there is none, the client gets 502 when the
 // service takes no connection, breaks one off or sends what is no HTTP; 503 when the pool is full; and 504 when the
@@ -63,7 +64,8 @@ type Where struct {
 	Pool Pool `yaml:"pool"`
 }
 
-// Health has every host asked at intervals, on connections of their own.
+// Health has every host asked at intervals. Checks have connections of their own. Requests go to the hosts that are well, or
+// to all when none is.
 type Health struct {
 	// The path to ask for with GET: 200 to 299 is well. Left out, a host is well that takes a connection.
 	Path string `yaml:"path,short"`

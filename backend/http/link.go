@@ -78,7 +78,7 @@ func (l *link) handshake(ctx context.Context, config *tls.Config) (raw, stream n
 	if raw, err = d.DialContext(ctx, "tcp", l.host); err != nil || config == nil {
 		return raw, raw, err
 	}
-	secure := tls.Client(raw, config)
+	secure := tls.Client(&records{Conn: raw}, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, nil, fmt.Errorf("handshake: %w", err)

@@ -24,8 +24,8 @@ type pool struct {
 	sweep  *time.Timer
 }
 
-// take is an idle connection that is alive, or nil. once tells that the request must not be sent twice.
-func (p *pool) take(now time.Time, once bool) *conn {
+// take is an idle connection, or nil. Whether it is still quiet shows when it is asked.
+func (p *pool) take(now time.Time) *conn {
 	for {
 		p.mu.Lock()
 		last := len(p.conns) - 1
@@ -37,7 +37,7 @@ func (p *pool) take(now time.Time, once bool) *conn {
 		p.conns[last] = nil
 		p.conns = p.conns[:last]
 		p.mu.Unlock()
-		if now.Sub(c.idleSince) < p.idle && !c.stale() && c.alive(now, once) {
+		if now.Sub(c.idleSince) < p.idle && !c.stale() {
 			return c
 		}
 		c.abort()

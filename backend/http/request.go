@@ -41,7 +41,7 @@ func (c *call) admit() error {
 }
 
 var (
-	errConnection = &sluice.Error{Code: sluice.BadRequest, Message: "Connection names a field that no hop may drop"}
+	errConnection = &sluice.Error{Code: sluice.BadRequest, Message: "Connection names too much, or a field that no hop may drop"}
 	errLoop       = &sluice.Error{Code: sluice.LoopDetected, Message: "the request has come back to the node that sent it"}
 	errLineBreak  = &sluice.Error{Code: sluice.BadRequest, Message: "a part of the request holds a line break"}
 )
@@ -58,6 +58,7 @@ func (c *call) loadShort() error {
 	}
 	size := b.Size
 	p, err := b.Load(shortBody)
+	c.x.Waited()
 	if err == nil && int64(len(p)) != size {
 		err = errLength
 	}
@@ -182,7 +183,7 @@ func (c *call) appendFields(dst []byte) (_ []byte, lines int) {
 		default:
 			continue
 		}
-		if len(c.options) > 0 && c.options.Names(f.Name) || c.sets(f.Name) {
+		if c.sets(f.Name) {
 			continue
 		}
 		dst = h1.AppendField(dst, f.Name, f.Value)
@@ -286,10 +287,7 @@ func (c *call) wantsTrailers() bool {
 }
 
 func (c *call) appendVia(dst []byte) []byte {
-	dst = append(dst, "Via: "...)
-	if !c.options.Has("via") {
-		dst = c.appendCame(dst, via)
-	}
+	dst = c.appendCame(append(dst, "Via: "...), via)
 	proto := c.x.Request.Proto
 	switch proto {
 	case "HTTP/1.0":

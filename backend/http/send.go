@@ -21,11 +21,15 @@ const (
 	expectPatience = time.Second
 )
 
-// send writes the request, of which out is the head. A streamed body is pumped beside the answer.
+// send writes the request, of which out is the head, or leaves it to the first Read (later). A streamed body is pumped beside
+// the answer.
 func (c *call) send(out []byte) error {
 	c.awaiting = true
 	body := &c.x.Request.Body
 	if body.Stream != nil {
+		if c.conn.reused && !c.conn.quiet() {
+			return errStale
+		}
 		if err := c.write(out); err != nil || c.expect {
 			return err
 		}
@@ -37,13 +41,16 @@ func (c *call) send(out []byte) error {
 		out, rest = append(out, rest...), nil
 		c.out = out[:0]
 	}
-	if rest == nil && len(out) <= unbounded && c.conn.tls == nil && c.conn.socket.exchanges() {
+	if rest == nil && len(out) <= unbounded && c.conn.tls == nil && c.conn.socket.asks() {
 		c.later = out
 		c.headBy = c.start.Add(c.h.timeouts.Header)
 		if !c.conn.reused {
 			c.headBy = c.h.now().Add(c.h.timeouts.Header)
 		}
 		return nil
+	}
+	if c.conn.reused && !c.conn.quiet() {
+		return errStale
 	}
 	if err := c.write(out); err != nil {
 		return err

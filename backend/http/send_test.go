@@ -438,3 +438,63 @@ func TestUpstreamTakesNothing(t *testing.T) {
 		}
 	}
 }
+
+// slow is a body that takes an hour, by a clock of the test.
+type slow struct {
+	io.Reader
+	ahead *atomic.Int64
+}
+
+func (s slow) Read(p []byte) (int, error) {
+	s.ahead.Store(int64(time.Hour))
+	return s.Reader.Read(p)
+}
+
+// TestSlowShortBody has a client send a short body slowly. The upstream's time begins when it is there.
+func TestSlowShortBody(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Where){
+		"header": func(w *Where) { w.Timeouts.Header = 10 * time.Minute },
+		"whole":  func(w *Where) { w.Timeouts.Whole = 10 * time.Minute },
+	} {
+		var ahead, looks atomic.Int64
+		url := rawUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) {
+			for readHeadOf(r) != "" {
+				r.Discard(r.Buffered())
+				// Answered is when the call has looked at the clock again.
+				before, end := looks.Load(), time.Now().Add(20*time.Second)
+				for ahead.Load() > 0 && looks.Load() == before && time.Now().Before(end) {
+					time.Sleep(time.Millisecond)
+				}
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			}
+		})
+		s := openService(t, []string{url}, change, func(e *sluice.Env) {
+			e.Now = func() time.Time { looks.Add(1); return time.Now().Add(time.Duration(ahead.Load())) }
+		})
+		s.ask(request(nil, "GET", "/"))
+		x := request(nil, "POST", "/")
+		x.Request.Body.SetStream(stream{Reader: slow{strings.NewReader("body"), &ahead}}, 4)
+		x.Arrived(time.Now())
+		if a := s.ask(x); a.status != 200 || a.body != "ok" {
+			t.Errorf("%s: %d %v", name, a.status, a.err)
+		}
+	}
+}
+
+// TestDeadlineFromBefore has the deadline that a connection was left with pass just before it is used again.
+func TestDeadlineFromBefore(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"GET", "POST"} {
+		s := openService(t, []string{answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false)}, func(w *Where) {
+			w.Timeouts.Header = 2 * time.Second
+		})
+		s.ask(request(nil, "GET", "/"))
+		c := s.link().pool.conns[0]
+		c.raw.SetReadDeadline(past)
+		c.readBy = time.Now().Add((minPatience + maxPatience) / 2) // so that none is set before it is used
+		if a := s.ask(request(nil, method, "/")); a.status != 200 || a.body != "ok" || s.link().pool.conns[0] != c {
+			t.Errorf("%s: %d %v", method, a.status, a.err)
+		}
+	}
+}

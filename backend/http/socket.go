@@ -1,7 +1,6 @@
 package http
 
 import (
-	"io"
 	"syscall"
 
 	"github.com/sluiceapi/sluice/internal/nowait"
@@ -11,6 +10,7 @@ import (
 type socket struct {
 	raw  syscall.RawConn // nil where the connection has none
 	step func(fd uintptr) bool
+	once func(fd uintptr)                 // step, without a wait
 	do   func(s *socket, fd uintptr) bool // of the wait that is going on
 	p    []byte                           // to read to
 	out  []byte                           // to be written
@@ -25,10 +25,11 @@ func (s *socket) init(c syscall.Conn) {
 	}
 	s.raw = raw
 	s.step = func(fd uintptr) bool { return s.do(s, fd) }
+	s.once = func(fd uintptr) { s.do(s, fd) }
 }
 
-// exchanges tells whether exchange can be called.
-func (s *socket) exchanges() bool { return s.raw != nil && nowait.Works }
+// asks tells whether askAndWait can be called.
+func (s *socket) asks() bool { return s.raw != nil && nowait.Works }
 
 // quiet tells whether the socket is open with nothing to read. Else the socket is of no more use: a byte may be
 // gone.
@@ -38,7 +39,7 @@ func (s *socket) quiet() bool {
 	}
 	var one [1]byte
 	s.do, s.p, s.n, s.err = look, one[:], 0, nil
-	err := s.raw.Read(s.step)
+	err := s.raw.Control(s.once)
 	return err == nil && s.n == 0 && s.err == nil
 }
 
@@ -47,12 +48,13 @@ func look(s *socket, fd uintptr) bool {
 	return true
 }
 
-// exchange writes out at once, and then waits for what is to be read to p: within one wait, so that there is no read that comes too
-// early. written is how much of out the socket took: when that is not all, nothing is waited for.
+// askAndWait writes out at once, and then waits for what is to be read to p: within one wait, so that there is no read that
+// comes too early. written is how much of out the socket took: when that is not all, nothing is waited for. Where the deadline
+// of reads has passed, it is that error and nothing was done.
 //
-// What came before wakes nobody. With looks it is looked for, and when anything is there, nothing is written: the socket is of
-// no more use, and the error that of one that was closed.
-func (s *socket) exchange(out, p []byte, looks bool) (written, n int, err error) {
+// What came before wakes nobody, and would be taken for the answer. With looks it is looked for, and when anything is there,
+// nothing is written: that is errStale.
+func (s *socket) askAndWait(out, p []byte, looks bool) (written, n int, err error) {
 	s.do, s.out, s.p, s.n, s.err = write, out, p, 0, nil
 	if looks {
 		s.do = lookAndWrite
@@ -68,13 +70,13 @@ func (s *socket) exchange(out, p []byte, looks bool) (written, n int, err error)
 
 func lookAndWrite(s *socket, fd uintptr) bool {
 	if look(s, fd); s.n > 0 || s.err != nil {
-		s.n, s.err = 0, io.EOF
+		s.n, s.err = 0, errStale
 		return true
 	}
 	return write(s, fd)
 }
 
-// write is the first step of an exchange, receive the second.
+// write is the first step of asking, receive the second.
 func write(s *socket, fd uintptr) bool {
 	n, err := nowait.Write(fd, s.out)
 	if s.out, s.err = s.out[n:], err; len(s.out) > 0 {

@@ -55,7 +55,7 @@ func (w *Where) NodeBound() string {
 }
 
 // Use publishes a message and answers 202 once the broker has confirmed it: it is kept where the broker keeps messages,
-// and is given to who consumes at least once. Its id is new_id.
+// and is given to who consumes at least once. Its id is the reference new_id.
 //
 //	endpoints:
 //	  place_order:

@@ -22,9 +22,8 @@ var Kind = sluice.NewPolicy("async", Config{
 	sluice.After("compress", "a result is kept as it is, for clients that read it in different ways"),
 	sluice.After("cache", "what is cached is answered at once"))
 
-// Config is async: what stands before it runs at once, and the request is answered with 202 and the address of a job; what
-// stands behind it, and the backend, run later, on a process with the role worker. All inputs are checked before the request
-// is accepted.
+// Config answers with 202 and the address of a job once what stands before it has run. What stands behind it, and the backend,
+// run later, on a process with the role worker. All inputs are checked before the request is accepted.
 //
 // The job is kept before the answer is sent (state.jobs), and survives the end of every process. It is tried until it is
 // answered with a status that no other attempt mends (below 500, or 501 and 505, and none of 408, 425 and 429), or its
@@ -61,8 +60,8 @@ type Config struct {
 	MaxResult sluice.Size `yaml:"max_result" min:"1B"`
 }
 
-// Backoff is the time before the next attempt: random between zero and base, which doubles with each attempt, but never
-// sooner than the backend's Retry-After says.
+// Backoff is the time before the next attempt. It is random between zero and base, which doubles with each attempt up to
+// cap, but never shorter than the backend's Retry-After says.
 type Backoff struct {
 	// The most before the second attempt.
 	Base time.Duration `yaml:"base" min:"0s"`

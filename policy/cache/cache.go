@@ -3,7 +3,6 @@ package cache
 
 import (
 	"bytes"
-	"context"
 	_ "embed"
 	"errors"
 	"time"
@@ -84,13 +83,8 @@ func (c *cache) Serve(x *sluice.Exchange) error {
 		now := x.Now(c.now)
 		p, e, v, why := c.find(x, shows, now)
 		switch {
-		case v == serve:
-			c.series.hits.Add(1)
-			return c.answer(x, e, now, fromMemory)
-		case v == serveStale:
-			c.series.stale.Add(1)
-			c.refresh(x, p, e)
-			return c.answer(x, e, now, fromMemory)
+		case v != forward:
+			return c.hit(x, p, e, v, now)
 		case why == missing && p.at != p.primary:
 			why = missingVariant
 		}
@@ -114,6 +108,17 @@ func (c *cache) Serve(x *sluice.Exchange) error {
 			return err
 		}
 	}
+}
+
+// hit answers from an entry that was found, and has one that is stale fetched anew.
+func (c *cache) hit(x *sluice.Exchange, p place, e *entry, v verdict, now time.Time) error {
+	if v == serveStale {
+		c.series.stale.Add(1)
+		c.refresh(x, p, e)
+	} else {
+		c.series.hits.Add(1)
+	}
+	return c.answer(x, e, now, fromMemory)
 }
 
 // passes tells whether a request goes past the cache: it is for a part, carries a body or conditions for writing, or
@@ -147,17 +152,13 @@ func (c *cache) shows(x *sluice.Exchange) bool {
 	return false
 }
 
-// tokenCookie is the cookie of the consistency token, which a browser sends back after a write. It says what its caller
-// has seen, and not who that is.
-const tokenCookie = "__Host-ct="
-
 // onlyToken tells whether a Cookie holds nothing but the consistency token.
 func onlyToken(cookies []byte) bool {
-	return bytes.HasPrefix(cookies, []byte(tokenCookie)) && bytes.IndexByte(cookies, ';') < 0
+	return bytes.HasPrefix(cookies, []byte(sluice.TokenCookie+"=")) && bytes.IndexByte(cookies, ';') < 0
 }
 
 // find is what is kept for a request, nil when there is nothing, whether it answers the request, and where it is or would
-// be. Who is answered from memory needs no place, and gets none.
+// be. An entry to serve comes without its place, which who answers from it does not need.
 func (c *cache) find(x *sluice.Exchange, shows bool, now time.Time) (p place, e *entry, v verdict, why reason) {
 	s := c.keys.borrow()
 	defer c.keys.giveBack(s)
@@ -202,6 +203,7 @@ func (c *cache) judgeTags(x *sluice.Exchange, e *entry, now time.Time) tag.Verdi
 	floor, _ := x.Seen.Floor(tag.Source)
 	v := c.tags.Judge(e.stamps, floor.Position, now)
 	if v == tag.Unknown {
+		defer x.Waited()
 		v = c.tags.Confirm(x.Context(), e.stamps, floor.Position)
 	}
 	return v
@@ -222,10 +224,10 @@ func (c *cache) answer(x *sluice.Exchange, e *entry, now time.Time, from origin)
 		x.Seen.Read(v)
 	}
 	r := &x.Response
-	had := unchanged(&x.Request.Header, e.tag, e.modified)
+	had := unchanged(&x.Request.Header, e.etag, e.modified)
 	if had {
 		for _, f := range e.fields {
-			if !ofContent(f.Name) {
+			if !onlyWhole(f.Name) {
 				r.Header.AddBytes(f.Name, f.Value)
 			}
 		}
@@ -246,20 +248,16 @@ func (c *cache) answer(x *sluice.Exchange, e *entry, now time.Time, from origin)
 
 // follow waits for what another request gets. It is not done when the request must look again.
 func (c *cache) follow(x *sluice.Exchange, p place, why reason, f *flight) (done bool, err error) {
-	ctx := x.Context()
-	timer := time.NewTimer(maxWait)
-	defer timer.Stop()
-	defer x.Waited()
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-		return true, context.Cause(ctx)
-	case <-timer.C:
+	landed, err := f.wait(x)
+	switch {
+	case err != nil:
+		return true, err
+	case !landed:
 		return true, c.fetch(x, p, why)
 	}
 	switch f.outcome {
 	case kept:
-		now := c.now()
+		now := x.Now(c.now)
 		if v, _ := c.judge(x, f.entry, false, now); v == forward {
 			return false, nil
 		}
@@ -275,9 +273,6 @@ func (c *cache) follow(x *sluice.Exchange, p place, why reason, f *flight) (done
 	}
 	return false, nil
 }
-
-// maxWait is the longest that a request waits for what another gets.
-const maxWait = 30 * time.Second
 
 // forward has the backend asked for something that is not kept.
 func (c *cache) forward(x *sluice.Exchange, why reason) error {

@@ -92,6 +92,26 @@ func (f *flight) begin(ctx context.Context) error {
 	return nil
 }
 
+// maxWait is the longest that a request waits for what another gets.
+const maxWait = 30 * time.Second
+
+// wait waits for the flight to be settled, for as long as that may take: only then its outcome may be looked at. The error
+// is that the client has left.
+func (f *flight) wait(x *sluice.Exchange) (landed bool, err error) {
+	ctx := x.Context()
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	defer x.Waited()
+	select {
+	case <-f.done:
+		return true, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	case <-timer.C:
+		return false, nil
+	}
+}
+
 // during runs what settles the flight. After a panic nobody waits for ever.
 func (f *flight) during(run func() error) error {
 	finished := false

@@ -37,8 +37,14 @@ func newSystem(t *testing.T, url string, n int, block string, wrap func(sluice.S
 
 func newSystemWithin(t *testing.T, timeout time.Duration, url string, n int, block string, wrap func(sluice.State) sluice.State) *system {
 	t.Helper()
+	return newSystemBy(t, nil, timeout, url, n, block, wrap)
+}
+
+// newSystemBy has the nodes go by a clock; nil is that of the system.
+func newSystemBy(t *testing.T, now func() time.Time, timeout time.Duration, url string, n int, block string, wrap func(sluice.State) sluice.State) *system {
+	t.Helper()
 	s := &system{backend: &backend{serve: echoes}}
-	o := build.Options{OpenRedis: func(env *sluice.Env, c *config.Redis) (sluice.State, error) {
+	o := build.Options{Now: now, OpenRedis: func(env *sluice.Env, c *config.Redis) (sluice.State, error) {
 		state, err := redis.Open(env, redis.Config{URL: c.URL, Timeout: c.Timeout, Prefix: c.Prefix})
 		if err != nil || wrap == nil {
 			return state, err
@@ -385,5 +391,156 @@ func TestRedisGoesBack(t *testing.T) {
 			}
 		}
 		return s.asked.Load() > asked
+	})
+}
+
+// outage is a state whose values cannot be read for a while.
+type outage struct {
+	sluice.State
+	away atomic.Bool
+}
+
+func (o *outage) Values(ctx context.Context, keys ...string) ([][]byte, error) {
+	if o.away.Load() {
+		return nil, sluice.ErrStore
+	}
+	return o.State.Values(ctx, keys...)
+}
+
+// newOutage is a node with Redis, and what has taken its values away. Before, it has kept some answers.
+func newOutage(t *testing.T, now func() time.Time) (*system, *outage) {
+	t.Helper()
+	o := &outage{}
+	s := newSystemBy(t, now, 5*time.Second, servers.StartRedis(t, servers.RedisOptions{}).URL(), 1, tagged, func(s sluice.State) sluice.State {
+		o.State = s
+		return o
+	})
+	for _, target := range []string{"/e/1", "/e/a", "/e/b", "/e/probe"} {
+		s.warm(t, target)
+	}
+	o.away.Store(true)
+	eventually(t, "nobody gives answers with tags", func() bool { return !isHit(get(t, s.nodes[0], "/e/probe")) })
+	return s, o
+}
+
+// Those who wait in turn while the store is away get their own answer when it is back, also where it was kept before.
+func TestStoreIsBackForThoseInTurn(t *testing.T) {
+	t.Parallel()
+	s, o := newOutage(t, nil)
+	g := newGate()
+	s.becomes(func(x *sluice.Exchange) error {
+		if string(x.Request.Path) == "/e/probe" {
+			return echoes(x)
+		}
+		return g.holds(echoes)(x)
+	})
+	ctx, hangUp := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	crowd, hits := &crowd{}, atomic.Int64{}
+	const each = 20
+	for _, target := range []string{"/e/a", "/e/b"} {
+		do := func(w sluice.Wire, check func(sluicetest.Answer)) {
+			x := over(w, sluicetest.Exchange(t, "GET "+target, ""))
+			all.Go(func() { check(sluicetest.Do(s.nodes[0], x)) })
+		}
+		do(leaving{t.Context()}, func(sluicetest.Answer) {}) // is with the backend
+		<-g.came
+		next := &counted{ctx: ctx} // waits for its turn, and leaves
+		do(next, func(sluicetest.Answer) {})
+		eventually(t, "the next waits for its turn", func() bool { return next.asked.Load() >= 2 })
+		for range each {
+			do(crowd, func(a sluicetest.Answer) {
+				if a.Body != target+"?" {
+					t.Errorf("%s gets %q, %v", target, a.Body, a.Err)
+				}
+				if isHit(a) {
+					hits.Add(1)
+				}
+			})
+		}
+	}
+	eventually(t, "all wait", func() bool { return crowd.waiting.Load() >= 4*each })
+	o.away.Store(false)
+	eventually(t, "answers with tags are given", func() bool { return isHit(get(t, s.nodes[0], "/e/probe")) })
+	hangUp()
+	close(g.open)
+	all.Wait()
+	if n := hits.Load(); n != 2*each {
+		t.Errorf("%d of %d get what was kept", n, 2*each)
+	}
+}
+
+// counted is a connection whose client can hang up, and which counts how often that was asked.
+type counted struct {
+	leaving
+	ctx   context.Context
+	asked atomic.Int64
+}
+
+func (c *counted) Context() context.Context {
+	c.asked.Add(1)
+	return c.ctx
+}
+
+// Who has waited goes on by the time that it is then, not by that of its arrival.
+func TestTimeAfterWaiting(t *testing.T) {
+	t.Parallel()
+	const n, wait = 10, time.Hour
+	// The backend notes by what time each goes on. The answer cannot be kept, so all must go there.
+	watch := func(now func() time.Time, g *gate) (sluice.HandlerFunc, func(t *testing.T, came time.Time)) {
+		var mu sync.Mutex
+		var times []time.Time
+		no := says("one", "cache-control: no-store")
+		note := func(x *sluice.Exchange) error {
+			mu.Lock()
+			times = append(times, x.Now(now))
+			mu.Unlock()
+			return g.holds(no)(x)
+		}
+		return note, func(t *testing.T, came time.Time) {
+			t.Helper()
+			late := 0
+			for _, at := range times {
+				if !at.Before(came.Add(wait)) {
+					late++
+				}
+			}
+			if len(times) != n+1 || late != n {
+				t.Errorf("%d of %d went on by the time after they had waited, want %d of %d", late, len(times), n, n+1)
+			}
+		}
+	}
+	t.Run("for another's answer", func(t *testing.T) {
+		t.Parallel()
+		c, g := newClock(), newGate()
+		serve, check := watch(c.Now, g)
+		h, _ := setup(t, build.Options{Now: c.Now}, "1m", serve)
+		came := c.Now()
+		running := many(t, h, n+1, func(sluicetest.Answer) {})
+		<-g.came
+		eventually(t, "all wait", func() bool { return running.waiting.Load() == n+1 })
+		c.move(wait)
+		close(g.open)
+		running.Wait()
+		check(t, came)
+	})
+	t.Run("in turn", func(t *testing.T) {
+		t.Parallel()
+		var ahead atomic.Int64
+		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		g := newGate()
+		serve, check := watch(now, g)
+		s, _ := newOutage(t, now)
+		s.becomes(serve)
+		came := now()
+		first := many(t, s.nodes[0], 1, func(sluicetest.Answer) {})
+		<-g.came
+		running := many(t, s.nodes[0], n, func(sluicetest.Answer) {})
+		eventually(t, "all wait", func() bool { return running.waiting.Load() == 2*n })
+		ahead.Store(int64(wait))
+		close(g.open)
+		first.Wait()
+		running.Wait()
+		check(t, came)
 	})
 }

@@ -49,8 +49,8 @@ type Budget struct {
 	Window time.Duration `yaml:"window"`
 }
 
-// Backoff is the time before the next try: random between zero and base, which doubles with each try. It is longer where an
-// answer has Retry-After.
+// Backoff is the time before the next try. It is random between zero and base, which doubles with each try up to cap, and
+// longer where an answer has Retry-After.
 type Backoff struct {
 	// The most before the second try.
 	Base time.Duration `yaml:"base,short" min:"0s"`

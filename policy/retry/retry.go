@@ -102,7 +102,9 @@ func (h *handler) repeatable(x *sluice.Exchange) (bool, error) {
 	if b.Stream == nil {
 		return true, nil
 	}
-	switch body, err := b.Load(limit); {
+	body, err := b.Load(limit)
+	x.Waited()
+	switch {
 	case err != nil:
 		return false, requestError(err)
 	case int64(len(body)) != size:

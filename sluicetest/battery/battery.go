@@ -4,6 +4,25 @@
 // A case is sent whole, in two pieces split at every byte, and before a second request: that one must be answered
 // behind a request that is in order, and never behind one that was refused, whose end nobody can be sure of. The
 // package knows no more of a server than its address and what it answers, so programs use it too.
+//
+// Where a case goes, for a server (Target, in this file):
+//
+//	line.go message.go framing.go   what requests are in order, and what is refused: lines and fields; targets, sizes and
+//	                                what a request says of its connection; lengths, chunks and trailers
+//	octet.go                        every octet at every kind of position
+//	dialogue.go slow.go pipeline.go clients that wait, that are slow, and that send many requests in a row
+//	h1spec.go                       the cases of another suite
+//	marks.go                        what net/http is known to answer otherwise
+//	oracle.go                       what net/http reads, to hold a fuzzed reader to
+//	run.go                          how cases are sent
+//
+// And for a node before a service (Proxy, in proxy.go, with its service in origin.go):
+//
+//	forward.go answers.go           what must pass: requests, and answers
+//	refusal.go                      requests that must not reach the service
+//	hostile_answers.go              answers that must not reach the client
+//	downgrade.go                    requests of HTTP/2, as the service gets them in HTTP/1.1
+//	wire.go                         messages as they stood on the wire
 package battery
 
 import (

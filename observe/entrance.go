@@ -6,9 +6,9 @@ import (
 	"github.com/sluiceapi/sluice"
 )
 
-// node is the handler around a whole node. Without traces it is its own Ender, so that nothing is made for an
-// exchange; with them the Ender is the exchange's span.
-type node struct {
+// entrance is the handler around a whole node, by which every exchange comes in. Without traces it is its own Ender, so that
+// nothing is made for an exchange; with them the Ender is the exchange's span.
+type entrance struct {
 	*Observer
 	next     sluice.Handler
 	inFlight *level
@@ -17,27 +17,27 @@ type node struct {
 }
 
 // Serve starts what is told at the end of the exchange.
-func (n *node) Serve(x *sluice.Exchange) error {
+func (in *entrance) Serve(x *sluice.Exchange) error {
 	if x.Start.IsZero() {
-		x.Start = n.now()
+		x.Start = in.now()
 	}
 	takeRequestID(x)
-	n.inFlight.add(1)
-	if n.tracer == nil {
-		x.OnEnd(n)
+	in.inFlight.add(1)
+	if in.tracer == nil {
+		x.OnEnd(in)
 	} else {
-		n.tracer.start(n, x)
+		in.tracer.start(in, x)
 	}
-	return n.next.Serve(x)
+	return in.next.Serve(x)
 }
 
 // End tells of an exchange without a span. A trace id that came with it is kept for the log.
-func (n *node) End(x *sluice.Exchange, o sluice.Outcome) {
-	e := n.ended(x, o)
-	if n.access != nil {
+func (in *entrance) End(x *sluice.Exchange, o sluice.Outcome) {
+	e := in.ended(x, o)
+	if in.access != nil {
 		e.trace, e.traced = incoming(&x.Request.Header)
 	}
-	n.tell(&e)
+	in.tell(&e)
 }
 
 // ended is an exchange that is over, as it is told.
@@ -54,10 +54,10 @@ type ended struct {
 	exported bool
 }
 
-func (n *node) ended(x *sluice.Exchange, o sluice.Outcome) ended {
-	e := ended{x: x, outcome: o, series: n.series[x.Endpoint], at: n.now()}
+func (in *entrance) ended(x *sluice.Exchange, o sluice.Outcome) ended {
+	e := ended{x: x, outcome: o, series: in.series[x.Endpoint], at: in.now()}
 	if e.series == nil {
-		e.series = n.none
+		e.series = in.none
 	}
 	e.duration = max(0, e.at.Sub(x.Start))
 	if e.outcome.Status == 0 {
@@ -77,11 +77,11 @@ func impliedStatus(x *sluice.Exchange, err error) int {
 	return 200
 }
 
-func (n *node) tell(e *ended) {
-	n.inFlight.add(-1)
+func (in *entrance) tell(e *ended) {
+	in.inFlight.add(-1)
 	e.series.count(e)
-	if n.access != nil {
-		n.access.log(e)
+	if in.access != nil {
+		in.access.log(e)
 	}
 }
 

@@ -6,21 +6,22 @@ import (
 	"github.com/sluiceapi/sluice"
 )
 
-// node is a place in the tree of the routes of one host: below it, one branch for each segment that may come next.
-type node struct {
-	branches []branch
-	// byText has the branches too, where they are more than maxListed.
-	byText map[string]*node
-	param  *node
+// branch is a place in the tree of the routes of one host, with what grows from it: one branch for each segment that may
+// come next.
+type branch struct {
+	steps []step
+	// byText has what the steps lead to, where they are more than maxListed.
+	byText map[string]*branch
+	param  *branch
 	rest   *leaf
-	// here is what ends at this node.
+	// here is what ends at this branch.
 	here leaf
 }
 
-// branch is the way on for a segment's text.
-type branch struct {
+// step leads to the branch of a segment's text.
+type step struct {
 	text string
-	node *node
+	to   *branch
 }
 
 // maxListed is up to where comparing one by one is faster than a map: measured, 3 ns each against 15.
@@ -68,29 +69,29 @@ type search struct {
 	others uint64
 }
 
-// find is the best entry at or below n for the path from the segment that starts at i; i is past the end of the path
-// when no segment is left. Every node has one parent, which enters it at most once, so a search enters no node twice
+// find is the best entry at or below b for the path from the segment that starts at i; i is past the end of the path
+// when no segment is left. Every branch has one parent, which enters it at most once, so a search enters no branch twice
 // and none deeper than the routes go, whatever the path is.
-func (n *node) find(s *search, i int) *entry {
+func (b *branch) find(s *search, i int) *entry {
 	if i > len(s.path) {
-		return n.here.find(s)
+		return b.here.find(s)
 	}
 	part, next := s.path[i:], len(s.path)+1
 	if slash := bytes.IndexByte(part, '/'); slash >= 0 {
 		part, next = part[:slash], i+slash+1
 	}
-	if child := n.branch(part); child != nil {
+	if child := b.next(part); child != nil {
 		if found := child.find(s, next); found != nil {
 			return found
 		}
 	}
-	if n.param != nil && len(part) > 0 {
-		if found := n.param.find(s, next); found != nil {
+	if b.param != nil && len(part) > 0 {
+		if found := b.param.find(s, next); found != nil {
 			return found
 		}
 	}
-	if n.rest != nil {
-		return n.rest.find(s)
+	if b.rest != nil {
+		return b.rest.find(s)
 	}
 	return nil
 }
@@ -110,53 +111,53 @@ func (l *leaf) find(s *search) *entry {
 	return l.anyMethod
 }
 
-func (n *node) insert(e *entry, bit uint64) error {
+func (b *branch) insert(e *entry, bit uint64) error {
 	for _, s := range e.Route.segments {
 		switch s.kind {
 		case static:
-			n = n.child(s.text)
+			b = b.child(s.text)
 		case param:
-			if n.param == nil {
-				n.param = &node{}
+			if b.param == nil {
+				b.param = &branch{}
 			}
-			n = n.param
+			b = b.param
 		case rest:
-			if n.rest == nil {
-				n.rest = &leaf{}
+			if b.rest == nil {
+				b.rest = &leaf{}
 			}
-			return n.rest.insert(e, bit)
+			return b.rest.insert(e, bit)
 		}
 	}
-	return n.here.insert(e, bit)
+	return b.here.insert(e, bit)
 }
 
-// branch is the node for a segment's text, nil when there is none.
-func (n *node) branch(text []byte) *node {
-	if n.byText != nil {
-		return n.byText[string(text)]
+// next is the branch for a segment's text, nil when there is none.
+func (b *branch) next(text []byte) *branch {
+	if b.byText != nil {
+		return b.byText[string(text)]
 	}
-	for i := range n.branches {
-		if b := &n.branches[i]; b.text == string(text) {
-			return b.node
+	for i := range b.steps {
+		if s := &b.steps[i]; s.text == string(text) {
+			return s.to
 		}
 	}
 	return nil
 }
 
-// child is the node for a segment's text, made where there is none.
-func (n *node) child(text string) *node {
-	if found := n.branch([]byte(text)); found != nil {
+// child is the branch for a segment's text, made where there is none.
+func (b *branch) child(text string) *branch {
+	if found := b.next([]byte(text)); found != nil {
 		return found
 	}
-	child := &node{}
-	n.branches = append(n.branches, branch{text, child})
+	child := &branch{}
+	b.steps = append(b.steps, step{text, child})
 	switch {
-	case n.byText != nil:
-		n.byText[text] = child
-	case len(n.branches) > maxListed:
-		n.byText = map[string]*node{}
-		for _, b := range n.branches {
-			n.byText[b.text] = b.node
+	case b.byText != nil:
+		b.byText[text] = child
+	case len(b.steps) > maxListed:
+		b.byText = map[string]*branch{}
+		for _, s := range b.steps {
+			b.byText[s.text] = s.to
 		}
 	}
 	return child
@@ -184,17 +185,17 @@ func (l *leaf) insert(e *entry, bit uint64) error {
 	return nil
 }
 
-// leaves calls yield for every leaf at or below n.
-func (n *node) leaves(yield func(*leaf)) {
-	yield(&n.here)
-	if n.rest != nil {
-		yield(n.rest)
+// leaves calls yield for every leaf at or below b.
+func (b *branch) leaves(yield func(*leaf)) {
+	yield(&b.here)
+	if b.rest != nil {
+		yield(b.rest)
 	}
-	if n.param != nil {
-		n.param.leaves(yield)
+	if b.param != nil {
+		b.param.leaves(yield)
 	}
-	for _, b := range n.branches {
-		b.node.leaves(yield)
+	for _, s := range b.steps {
+		s.to.leaves(yield)
 	}
 }
 
