@@ -29,7 +29,9 @@ var defaults = Where{
 type Where struct {
 	// The database: `sqlite:FILE`, with a path relative to this file, or `postgres://USER:PASSWORD@HOST:PORT/NAME`. Several
 	// hosts with commas between them are servers of the same data: which one is the primary is found out, also when
-	// another becomes it. For services with fixed addresses of writer and readers, `primary` and `replicas` name them.
+	// another becomes it. For services with fixed addresses of writer and readers, `primary` and `replicas` name them. Behind a `?`
+	// stand PostgreSQL's own parameters: sslmode, sslrootcert, sslcert, sslkey, sslpassword, sslnegotiation, channel_binding,
+	// require_auth, connect_timeout, application_name, options (settings of sessions: `options=-c%20work_mem=8MB`), host and port.
 	URL Servers `yaml:"url,short"`
 	// Several databases of the same tables, each with a part of the rows. A name is for good: it is kept with the data.
 	Shards sluice.Map[Servers] `yaml:"shards" names:"name"`
