@@ -91,10 +91,12 @@ type Pool struct {
 	// so that slow clients do not keep short ones waiting.
 	Max int `yaml:"max" min:"1" max:"10000"`
 	// How many of the connections are lines, which reads share: what many clients ask at the same moment goes to the server
-	// together, each statement still a transaction of its own. So a few connections serve more reads than many did, with less
-	// work on both sides. Statements that turn out to be slow or to give many rows have a connection of their own, as
-	// transactions, writes and long answers have. More lines are of use where one node reads more than a few processors of
-	// the server can answer; 0 turns them off. At least one more than half of max are no lines: with a max of 2 there are none.
+	// together. Quick ones share a transaction, so that now() is the same to them, if they call no volatile function: what one
+	// could do to another. Each of the rest is a transaction of its own, and where default_transaction_isolation is
+	// serializable all are. So a few connections serve more reads than many did, with less work on both sides. Statements that
+	// turn out to be slow or to give many rows have a connection of their own, as transactions, writes and long answers have.
+	// More lines are of use where one node reads more than a few processors of the server can answer; 0 turns them off. Less
+	// than half of max may be lines: with a max of 2 there are none.
 	Lines int `yaml:"lines" min:"0" max:"64"`
 	// How many are kept open when there is little to do.
 	MinIdle int `yaml:"min_idle" min:"0"`

@@ -18,11 +18,21 @@ func quick(statements ...*Stmt) {
 	}
 }
 
+// quick has statements be known to be quick, and those be taken for steady that are prepared.
+func (c *Conn) quick(statements ...*Stmt) {
+	quick(statements...)
+	for _, s := range statements {
+		if p := c.kept.known[s]; p != nil {
+			p.steady = true
+		}
+	}
+}
+
 // wantGroup runs statements that are known to be quick.
 func (c *Conn) wantGroup(t testing.TB, want string, asked ...any) {
 	t.Helper()
 	for i := 0; i < len(asked); i += 2 {
-		quick(asked[i].(*Stmt))
+		c.quick(asked[i].(*Stmt))
 	}
 	c.wantBatch(t, want, asked...)
 	if c.err == nil && c.batch.group != len(asked)/2 {
@@ -77,7 +87,7 @@ func TestBatchGroupFails(t *testing.T) {
 	if !c.Usable() {
 		t.Error("the line is of no more use")
 	}
-	quick(plain, nap)
+	c.quick(plain, nap)
 	lone := describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int) AS lone")
 	var err error
 	got := strings.Join(c.tryBatch(t, &err, lone, "60", nap, "60", plain, "1", lone, "1"), " ")
@@ -93,7 +103,7 @@ func TestBatchGroupKilled(t *testing.T) {
 	plain, kill := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT pg_terminate_backend(pg_backend_pid()) AS killed WHERE $1::int > 0")
 	long := describe(t, c, "SELECT repeat('x', $1::int) AS x")
 	c.wantBatch(t, `{"n":1} {"x":"x"} `, plain, "1", long, "1", kill, "0")
-	quick(plain, kill, long)
+	c.quick(plain, kill, long)
 	var err error
 	got := c.tryBatch(t, &err, plain, "1", long, "20000", plain, "2", kill, "1", plain, "3", plain, "4")
 	got[1] = strings.ReplaceAll(got[1], "x", "")
