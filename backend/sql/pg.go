@@ -54,7 +54,7 @@ func (s *Servers) servers() ([]cluster.Server, error) {
 	return all, nil
 }
 
-// options say how the servers are used.
+// clusterOptions say how the servers are used.
 func (w *Where) clusterOptions(servers []cluster.Server) cluster.Options {
 	return cluster.Options{
 		Servers: servers, MaxLag: w.Replicas.MaxLag, ProbeInterval: w.Replicas.ProbeInterval, TokenTTL: sluice.SeenFor,

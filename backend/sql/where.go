@@ -29,7 +29,9 @@ var defaults = Where{
 type Where struct {
 	// The database: `sqlite:FILE`, with a path relative to this file, or `postgres://USER:PASSWORD@HOST:PORT/NAME`. Several
 	// hosts with commas between them are servers of the same data: which one is the primary is found out, also when
-	// another becomes it. For services with fixed addresses of writer and readers, `primary` and `replicas` name them.
+	// another becomes it. For services with fixed addresses of writer and readers, `primary` and `replicas` name them. Behind a `?`
+	// stand PostgreSQL's own parameters: sslmode, sslrootcert, sslcert, sslkey, sslpassword, sslnegotiation, channel_binding,
+	// require_auth, connect_timeout, application_name, options (settings of sessions: `options=-c%20work_mem=8MB`), host and port.
 	URL Servers `yaml:"url,short"`
 	// Several databases of the same tables, each with a part of the rows. A name is for good: it is kept with the data.
 	Shards sluice.Map[Servers] `yaml:"shards" names:"name"`
@@ -91,10 +93,12 @@ type Pool struct {
 	// so that slow clients do not keep short ones waiting.
 	Max int `yaml:"max" min:"1" max:"10000"`
 	// How many of the connections are lines, which reads share: what many clients ask at the same moment goes to the server
-	// together, each statement still a transaction of its own. So a few connections serve more reads than many did, with less
-	// work on both sides. Statements that turn out to be slow or to give many rows have a connection of their own, as
-	// transactions, writes and long answers have. More lines are of use where one node reads more than a few processors of
-	// the server can answer; 0 turns them off. At least one more than half of max are no lines: with a max of 2 there are none.
+	// together. Quick ones share a transaction, so that now() is the same to them, if they call no volatile function: what one
+	// could do to another. Each of the rest is a transaction of its own, and where default_transaction_isolation is
+	// serializable all are. So a few connections serve more reads than many did, with less work on both sides. Statements that
+	// turn out to be slow or to give many rows have a connection of their own, as transactions, writes and long answers have.
+	// More lines are of use where one node reads more than a few processors of the server can answer; 0 turns them off. Less
+	// than half of max may be lines: with a max of 2 there are none.
 	Lines int `yaml:"lines" min:"0" max:"64"`
 	// How many are kept open when there is little to do.
 	MinIdle int `yaml:"min_idle" min:"0"`

@@ -241,7 +241,7 @@ func (c *Conn) late(err error) error {
 		return nil
 	}
 	e := c.interrupted(why, Undone).(*Error)
-	c.fail(e) // and nothing is cancelled: whatever runs there
+	c.fail(e) // and nothing is cancelled: that would hit whatever errand runs there
 	return e
 }
 

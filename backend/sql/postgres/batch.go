@@ -24,6 +24,9 @@ const LineTime = 100 * time.Millisecond
 // AsLine makes the connection a line, for good: it reads only, and a statement may run for so long, unless the role gives
 // statements less.
 func (c *Conn) AsLine(ctx context.Context, limit time.Duration) error {
+	if err := c.lookShares(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	sql := fmt.Sprintf("SET default_transaction_read_only = on; SELECT pg_catalog.set_config('statement_timeout', '%d', false) "+
 		"FROM (SELECT pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) AS s (now) WHERE now = '0' OR now > '%[1]d ms'",
@@ -51,6 +54,8 @@ type batch struct {
 	broken   bool
 	// slow is how many errands of the batch ran into the time of the line.
 	slow int
+	// shares tells whether statements may share a Sync on this connection, if they are steady.
+	shares bool
 	timing
 }
 
@@ -67,7 +72,7 @@ type flight struct {
 
 // Batch runs errands on a line: what fails of one is said to that one. Those whose statements are prepared go out in one
 // write; then the other statements are prepared, and the rest goes out in another. Errands that are known to be quick, and
-// to fail seldom, share a transaction. Done is called for each errand once it is answered, by its number, in any order;
+// to fail seldom, share a transaction, if they can do nothing that another in it would notice. Done is called for each errand once it is answered, by its number, in any order;
 // from then on the errand is its caller's. Those that were not done when Batch returns were not answered: then it returns why,
 // and the connection is of no more use.
 func (c *Conn) Batch(errands []*Errand, done func(int)) error {
@@ -124,7 +129,7 @@ func (c *Conn) prepareAll(errands []*Errand, done func(int)) error {
 			case e.stmt.pace.off.Load() && !e.trial: // since it was queued
 				e.detour = Slow
 			default:
-				p, err = c.prepared(e.stmt, now.Add(silence), nil)
+				p, err = c.preparedSteady(e.stmt, now.Add(silence))
 			}
 			if c.err != nil {
 				return err
@@ -153,7 +158,8 @@ func (c *Conn) prepareAll(errands []*Errand, done func(int)) error {
 // empty begins a flight.
 func (b *batch) empty() { b.flight, b.alone = b.flight[:0], b.alone[:0] }
 
-// board puts an errand in flight: in the group if it is known to be quick and to fail seldom. It is false if it has a detour.
+// board puts an errand in flight: in the group if it is steady, and known to be quick and to fail seldom. It is
+// false if it has a detour.
 func (b *batch) board(e *Errand, i int, p *prepared, now time.Time) bool {
 	if !p.alike {
 		e.detour = Apart
@@ -161,7 +167,7 @@ func (b *batch) board(e *Errand, i int, p *prepared, now time.Time) bool {
 	}
 	e.columns = p.columns
 	f := flight{at: i, stmt: e.stmt, prepared: p, trial: e.trial}
-	if !e.trial && e.stmt.pace.inGroup(now) {
+	if !e.trial && p.steady && e.stmt.pace.inGroup(now) {
 		b.flight = append(b.flight, f)
 	} else {
 		b.alone = append(b.alone, f)

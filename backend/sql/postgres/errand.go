@@ -89,8 +89,8 @@ func (e *Errand) Detour() Detour { return e.detour }
 // Quick tells whether the statement is one that waits for a line.
 func (e *Errand) Quick() bool { return time.Duration(e.stmt.pace.took.Load()) <= quickAverage }
 
-// Turn gives it a detour, before it was sent.
-func (e *Errand) Turn(d Detour) { e.detour = d }
+// SetDetour gives it a detour, before it was sent.
+func (e *Errand) SetDetour(d Detour) { e.detour = d }
 
 // keep notes a row. It is false if there are too many.
 func (e *Errand) keep(body []byte) bool {

@@ -26,27 +26,9 @@ type plans []plan
 // explain asks how the server would run a prepared statement, whatever its parameters. A sort, or to read a whole table, is
 // made to look costly: where one is left there is no index instead of it, however few rows there are now. Nothing runs.
 func (c *Conn) explain(ctx context.Context, name string, params int) (plans, error) {
-	execute := "EXECUTE " + name
-	if params > 0 {
-		execute += "(" + strings.TrimSuffix(strings.Repeat("NULL, ", params), ", ") + ")"
-	}
-	var text []byte
-	err := c.ask(ctx, `BEGIN READ ONLY; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_sort = off;
-		SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; EXPLAIN (FORMAT JSON, COSTS OFF) `+execute+"; ROLLBACK",
-		func(v [][]byte) {
-			if len(v) == 1 {
-				text = append(text, v[0]...)
-			}
-		})
+	text, err := c.explained(ctx, "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; "+
+		"SET LOCAL enable_bitmapscan = off; EXPLAIN (FORMAT JSON, COSTS OFF) "+executeNulls(name, params))
 	if err != nil {
-		if c.err == nil && c.status != 'I' {
-			if undo := c.ask(ctx, "ROLLBACK", nil); undo != nil {
-				return nil, undo
-			}
-		}
-		if e, ok := err.(*Error); ok {
-			e.Offset = -1 // it is that in our text
-		}
 		return nil, err
 	}
 	var p plans
@@ -58,6 +40,35 @@ func (c *Conn) explain(ctx context.Context, name string, params int) (plans, err
 		return nil, fmt.Errorf("read the plan of a statement: %w", err)
 	}
 	return p, nil
+}
+
+// executeNulls runs a prepared statement with NULL for all parameters.
+func executeNulls(name string, params int) string {
+	if params == 0 {
+		return "EXECUTE " + name
+	}
+	return "EXECUTE " + name + "(" + strings.TrimSuffix(strings.Repeat("NULL, ", params), ", ") + ")"
+}
+
+// explained is what EXPLAIN says, as JSON, in a transaction that is undone.
+func (c *Conn) explained(ctx context.Context, explain string) (text []byte, err error) {
+	err = c.ask(ctx, "BEGIN READ ONLY; "+explain+"; ROLLBACK", func(v [][]byte) {
+		if len(v) == 1 {
+			text = append(text, v[0]...)
+		}
+	})
+	if err == nil {
+		return text, nil
+	}
+	if c.err == nil && c.status != 'I' {
+		if undo := c.ask(ctx, "ROLLBACK", nil); undo != nil {
+			return nil, undo
+		}
+	}
+	if e, ok := err.(*Error); ok {
+		e.Offset = -1 // it is that in our text
+	}
+	return nil, err
 }
 
 // walk calls f with each step, those above first, until it says false.

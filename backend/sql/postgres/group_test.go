@@ -64,7 +64,7 @@ func TestBatchGroups(t *testing.T) {
 func TestBatchGroupFails(t *testing.T) {
 	t.Parallel()
 	c := line(t, "CREATE TABLE t (id int PRIMARY KEY)")
-	plain, nap := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int)")
+	plain, nap := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT $1::int AS s FROM unseen('sleep', $1::int::text)")
 	many, long := describe(t, c, "SELECT n FROM generate_series(1, $1::int) AS n"), describe(t, c, "SELECT repeat('x', $1::int) AS x")
 	c.wantBatch(t, `{"n":1} {"s":0} {"n":1} {"x":"x"}`, plain, "1", nap, "0", many, "1", long, "1")
 	for range 2 {
@@ -78,7 +78,7 @@ func TestBatchGroupFails(t *testing.T) {
 		t.Error("the line is of no more use")
 	}
 	quick(plain, nap)
-	lone := describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int) AS lone")
+	lone := describe(t, c, "SELECT $1::int AS s FROM unseen('sleep', $1::int::text) AS lone")
 	var err error
 	got := strings.Join(c.tryBatch(t, &err, lone, "60", nap, "60", plain, "1", lone, "1"), " ")
 	if want := "slow slow behind behind"; err == nil || c.Usable() || got != want { // the group first, and then the line is broken off
@@ -90,7 +90,7 @@ func TestBatchGroupFails(t *testing.T) {
 func TestBatchGroupKilled(t *testing.T) {
 	t.Parallel()
 	c := line(t)
-	plain, kill := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT pg_terminate_backend(pg_backend_pid()) AS killed WHERE $1::int > 0")
+	plain, kill := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT unseen('terminate_backend', pg_backend_pid()::text) AS killed WHERE $1::int > 0")
 	long := describe(t, c, "SELECT repeat('x', $1::int) AS x")
 	c.wantBatch(t, `{"n":1} {"x":"x"} `, plain, "1", long, "1", kill, "0")
 	quick(plain, kill, long)
@@ -106,7 +106,7 @@ func TestBatchGroupKilled(t *testing.T) {
 func TestBatchGroupSlow(t *testing.T) {
 	t.Parallel()
 	c := line(t)
-	plain, sleeps := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int / 1000.0)")
+	plain, sleeps := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT $1::int AS s FROM unseen('sleep', $1::int || 'e-3')")
 	var asked []any
 	var want []string
 	for i := range MaxBatch - 1 {

@@ -80,6 +80,7 @@ type prepared struct {
 	used    uint64
 	params  []form
 	alike   bool // the parameters are those of the statement
+	steady  bool // on a line: it is shown to call no volatile function
 	columns []form
 	head    []byte // of the Bind message: the names of the portal and the statement
 	formats []byte // its end: in which formats results are wanted

@@ -140,7 +140,8 @@ func (c *Cluster) Ping() error {
 // than one server.
 func (c *Cluster) Tokens() bool { return len(c.servers) > 1 }
 
-// warmUp waits for the first server's connections, once. mu is held.
+// warmUp waits for the first server's connections, once; also for its lines, without which reads do as well, if slower.
+// mu is held.
 func (c *Cluster) warmUp(v *view) {
 	s := v.primary
 	if s == nil && len(v.replicas) > 0 {
@@ -154,6 +155,11 @@ func (c *Cluster) warmUp(v *view) {
 		ctx, cancel := context.WithTimeout(c.ctx, c.options.WriteWait)
 		defer cancel()
 		err := s.pool.Warm(ctx)
+		if s.lines != nil && err == nil {
+			if err := s.lines.pool.Warm(ctx); err != nil && c.ctx.Err() == nil {
+				c.options.Log.Warn("no connection that reads share could be opened yet", "server", s.Address, "error", err)
+			}
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.warming, c.cold = false, err

@@ -8,8 +8,9 @@ import (
 	"github.com/sluiceapi/sluice/backend/sql/postgres"
 )
 
-// Errand is a statement that reads, on its way over a line of the server that fits. It is its caller's but while Run is at
-// work, and comes from NewErrand.
+// Errand is a statement that reads, on its way over a line of the server that fits. It wraps that of package postgres, which
+// has the message and the rows, and knows where it goes and who waits for it. It is its caller's but while Run is at work, and
+// comes from NewErrand.
 type Errand struct {
 	postgres.Errand
 
@@ -67,17 +68,17 @@ func (c *Cluster) Bind(e *Errand, s *postgres.Stmt, in *postgres.Input) (fits bo
 func (c *Cluster) Lines() bool { return c.options.Pool.lines() > 0 }
 
 // Run has an errand that is bound run on a line of the server that fits, as Read chooses it. When it returns nil the server
-// has answered, and what it says of the statement is in the errand, or the errand has a detour. An error is either a *sluice.Error, Unavailable, for there
-// was no server or no line in time, or a *postgres.Error, for the deadline has come, or the context of who has ended, which
-// is asked for it only after a while; who may be nil. If kept is false then the errand is not the caller's any more.
+// has answered, and what it says of the statement is in the errand, or the errand has a detour. An error is either a
+// *sluice.Error, Unavailable, for there was no server or no line in time, or a *postgres.Error, for the deadline has come, or
+// the context of who has ended, which is asked for it only after a while; who may be nil. If kept is false then the errand is
+// not the caller's any more.
 func (c *Cluster) Run(e *Errand, deadline time.Time, want Want, who postgres.Contexter) (kept bool, err error) {
 	now := c.options.Now()
 	for limit := sooner(now.Add(readWait), deadline); ; now = c.options.Now() {
 		v := c.view.Load()
 		pick := v.choose(&want, now, c.options.MaxLag)
 		if s := pick.server; s != nil {
-			e.server, e.reason = s, pick.reason
-			e.version, e.known = c.versionOf(v, &pick)
+			e.aim(c, v, &pick)
 			s.inFlight.Add(1)
 			kept, err := s.lines.run(e, now, deadline, who)
 			s.inFlight.Add(-1)
@@ -99,4 +100,10 @@ func (c *Cluster) Run(e *Errand, deadline time.Time, want Want, who postgres.Con
 			return true, err
 		}
 	}
+}
+
+// aim notes where an errand goes, and what is known of the server there.
+func (e *Errand) aim(c *Cluster, v *view, pick *choice) {
+	e.server, e.generation, e.reason, e.refused = pick.server, pick.generation, pick.reason, nil
+	e.version, e.known = c.versionOf(v, pick)
 }

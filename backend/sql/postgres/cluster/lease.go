@@ -93,14 +93,17 @@ func Retryable(err error) bool {
 	return gone(err) || postgres.IsNotSent(err) || postgres.IsConflict(err)
 }
 
-// lend takes a connection of a server. It is nil without an error if the server was given up meanwhile.
-func (c *Cluster) lend(s *server, deadline time.Time, readOnly bool) (*Lease, error) {
-	return c.lendFrom(s, s.pool, deadline, readOnly)
+// lend takes a connection of a server that was chosen. It is nil without an error if the server was given up since.
+func (c *Cluster) lend(at *choice, deadline time.Time, readOnly bool) (*Lease, error) {
+	return c.lendFrom(at, at.server.pool, deadline, readOnly)
 }
 
-// lendFrom takes a connection from one of the pools of a server.
-func (c *Cluster) lendFrom(s *server, from *pool.Pool[*session], deadline time.Time, readOnly bool) (*Lease, error) {
-	generation := s.generation.Load()
+// lendFrom is lend from one of the pools of the server.
+func (c *Cluster) lendFrom(at *choice, from *pool.Pool[*session], deadline time.Time, readOnly bool) (*Lease, error) {
+	s, generation := at.server, at.generation
+	if s.generation.Load() != generation {
+		return nil, nil
+	}
 	s.inFlight.Add(1)
 	h, err := from.Acquire(deadline, readOnly)
 	if err != nil {

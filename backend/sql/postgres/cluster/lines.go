@@ -92,7 +92,6 @@ func dialLine(ctx context.Context, s Server, o postgres.Options, of *sessions) (
 // run queues an errand and waits for its answer; kept is false if the caller has left it behind. It returns errAgain if the
 // server was given up.
 func (n *lines) run(e *Errand, now, deadline time.Time, who postgres.Contexter) (kept bool, err error) {
-	e.generation, e.refused = n.server.generation.Load(), nil
 	lingers := n.expect(e, now, deadline)
 	n.mu.Lock()
 	if n.closed {
@@ -101,7 +100,7 @@ func (n *lines) run(e *Errand, now, deadline time.Time, who postgres.Contexter) 
 	}
 	if n.free == 0 && !e.Quick() {
 		n.mu.Unlock()
-		n.turn(e, postgres.Busy)
+		n.detour(e, postgres.Busy)
 		return true, nil
 	}
 	e.state.Store(queued)
@@ -179,9 +178,9 @@ func (n *lines) remove(e *Errand) {
 	e.state.Store(unsent)
 }
 
-// turn has a caller run its errand, which is not queued, elsewhere.
-func (n *lines) turn(e *Errand, d postgres.Detour) {
-	e.Turn(d)
+// detour has a caller run its errand, which is not queued, elsewhere.
+func (n *lines) detour(e *Errand, d postgres.Detour) {
+	e.SetDetour(d)
 	n.counts.detours[d].Add(1)
 }
 
@@ -243,23 +242,8 @@ func (n *lines) stats() LineStats {
 	return st
 }
 
-// lines is how many of the connections are lines: never more than are left for others, of which there are two at least.
+// lines is how many of the connections are lines: fewer than are left for others.
 func (p Pool) lines() int { return min(p.Lines, max(0, p.Max-1)/2) }
 
 // idleLines is how many of those kept open are lines.
 func (p Pool) idleLines() int { return min(p.lines(), p.MinIdle/2) }
-
-// versionOf is what is known to be there where a read goes.
-func (c *Cluster) versionOf(v *view, pick *choice) (sluice.Version, bool) {
-	switch {
-	case pick.replica != nil:
-		return v.version(c.options.Source, pick.replica)
-	case v.timed:
-		return sluice.Version{Source: c.options.Source, Timeline: v.term.timeline, Timed: true,
-			Position: uint64(c.options.Now().Add(-skew).UnixMilli())}, true
-	}
-	if at := v.term.flush.Load(); at > 0 {
-		return sluice.Version{Source: c.options.Source, Timeline: v.term.timeline, Position: at - 1}, true
-	}
-	return sluice.Version{}, false
-}

@@ -353,7 +353,9 @@ func TestLinesRefused(t *testing.T) {
 	p := servers.StartPostgres(t, servers.Options{})
 	s := open(t, withLines(2), p.Database("shop"))
 	stmt := s.statement("SELECT $1::int AS n")
+	<-s.Reached()
 	p.Exec("ALTER DATABASE shop ALLOW_CONNECTIONS false")
+	s.servers[0].lines.pool.Reset()
 	before := s.status(p).Pool.Dials
 	for range 5 {
 		if _, err := s.shareOnce(stmt, 1, Want{}, time.Time{}, nil); err != errTurned {
@@ -413,4 +415,51 @@ func TestLinesGeneration(t *testing.T) {
 		t.Errorf("it was told %v; %+v, before %d reads", e.refused, st, before)
 	}
 	s.Done(e)
+}
+
+// TestOldView holds that whoever has chosen a server by a view gets nothing of it once the server was given up: what the view
+// knows of it, such as what it holds, was known of how it was before.
+func TestOldView(t *testing.T) {
+	t.Parallel()
+	p := servers.StartPostgres(t, servers.Options{})
+	s := open(t, withLines(1), p.URL("postgres"))
+	s.states(map[*servers.Postgres]State{p: Leading})
+	stmt := s.statement("SELECT $1::int AS n")
+	n := s.servers[0]
+	pick := s.view.Load().choose(&Want{}, time.Now(), time.Second)
+	before := n.generation.Load()
+	s.suspect(n, before, errDemoted)
+	until(t, "the server is the primary again", func() bool { return s.view.Load().primary == n })
+	if l, err := s.lend(&pick, time.Time{}, true); l != nil || err != nil {
+		t.Errorf("lent %v, %v by what was known before", l, err)
+	}
+	e, x := s.NewErrand(), sluice.NewExchange(nil)
+	x.SetInput(0, sluice.IntValue(2))
+	var err error
+	until(t, "a line looks at it", func() bool {
+		if fits, err := e.Bind(stmt, &postgres.Input{Refs: numbered, X: x}); err != nil || !fits {
+			return false
+		}
+		e.aim(s.Cluster, s.view.Load(), &pick)
+		_, err = n.lines.run(e, time.Now(), time.Time{}, nil)
+		return err != nil || e.Detour() != postgres.Busy
+	})
+	if err != errAgain {
+		t.Errorf("it ran by what was known before: %v, %v", err, e.Detour())
+	}
+	s.Done(e)
+	if got, err := s.share(stmt, 3, Want{}); err != nil || got.value != `{"n":3}` {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// TestLinesWarm holds that a cluster is not reached before a line is open.
+func TestLinesWarm(t *testing.T) {
+	t.Parallel()
+	p := servers.StartPostgres(t, servers.Options{})
+	s := open(t, withLines(2), p.URL("postgres"))
+	<-s.Reached()
+	if st := s.servers[0].lines.pool.Stats(); st.Idle < 1 {
+		t.Errorf("it is reached with %+v", st)
+	}
 }

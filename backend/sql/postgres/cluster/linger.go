@@ -38,16 +38,16 @@ func (n *lines) linger(e *Errand, deadline time.Time, who postgres.Contexter) (k
 		ctx = who.Context()
 		gone = ctx.Done()
 	}
-	server, turn := e.server.Address, n.opened.Add(time.Duration(e.since.Load())+n.patience())
+	server, enough := e.server.Address, n.opened.Add(time.Duration(e.since.Load())+n.patience())
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		limit, turns := deadline, false
+		limit, busy := deadline, false
 		switch state := e.state.Load(); {
 		case state == answered:
 			return true, nil
-		case state == queued && (limit.IsZero() || turn.Before(limit)):
-			limit, turns = turn, true
+		case state == queued && (limit.IsZero() || enough.Before(limit)):
+			limit, busy = enough, true
 		}
 		if limit.IsZero() {
 			timer.Stop()
@@ -58,13 +58,13 @@ func (n *lines) linger(e *Errand, deadline time.Time, who postgres.Contexter) (k
 		case <-e.signal:
 			continue
 		case <-gone:
-			turns, err = false, e.Ended(server, context.Cause(ctx))
+			busy, err = false, e.Ended(server, context.Cause(ctx))
 		case <-timer.C:
 			err = e.Ended(server, context.DeadlineExceeded)
 		}
-		switch kept, out := n.leave(e, turns); {
-		case out && turns:
-			n.turn(e, postgres.Busy)
+		switch kept, out := n.leave(e, busy); {
+		case out && busy:
+			n.detour(e, postgres.Busy)
 			return true, nil
 		case out:
 			return kept, err

@@ -11,7 +11,9 @@ import (
 	"github.com/sluiceapi/sluice/backend/sql/postgres"
 )
 
-// Options say which servers a cluster has, and how they are used. Servers must be given.
+// Options say which servers a cluster has, and how they are used. Servers must be given. What is left empty is filled in with
+// what is named here, for whoever uses a cluster by itself, as tests do; a config has its own defaults and leaves out only what it
+// has no key for.
 type Options struct {
 	// Servers are those of the cluster, from Parse.
 	Servers []Server
@@ -44,8 +46,8 @@ type Options struct {
 type Pool struct {
 	// Max is how many there are at most. 0 is 20.
 	Max int
-	// Lines is how many of them reads share, whole batches at a time; there are fewer if Max is less than one more than
-	// twice as many.
+	// Lines is how many of them reads share, whole batches at a time: 0 is none. Less than half of Max are lines, however
+	// many are asked for.
 	Lines int
 	// MinIdle is how many are kept open and unused.
 	MinIdle int
@@ -99,7 +101,9 @@ func (o Options) Check() error {
 		return sluice.At("url", errors.New("there is no server"))
 	case primaries > 1:
 		return sluice.At("primary", fmt.Errorf("there are %d addresses of the primary; want one", primaries))
-	case o.Pool.Max < 1 || o.Pool.Lines < 0 || o.Pool.MinIdle < 0 || o.Pool.MinIdle > o.Pool.Max:
+	case o.Pool.Lines < 0:
+		return sluice.At("pool.lines", fmt.Errorf("it is %d; want 0, which is none, or more", o.Pool.Lines))
+	case o.Pool.Max < 1 || o.Pool.MinIdle < 0 || o.Pool.MinIdle > o.Pool.Max:
 		return sluice.At("pool", fmt.Errorf("max is %d and min_idle is %d; want max at least 1 and min_idle no more than max", o.Pool.Max, o.Pool.MinIdle))
 	case o.Pool.AcquireTimeout < 0 || o.Pool.IdleTimeout < 0 || o.Pool.Lifetime < 0:
 		return sluice.At("pool", errors.New("a time is negative; want none below 0"))

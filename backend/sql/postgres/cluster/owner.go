@@ -25,7 +25,7 @@ const keepFor = time.Second
 // work is what an owner does until the lines are closed.
 func (w *owner) work() {
 	for w.rest() {
-		w.turn()
+		w.round()
 	}
 }
 
@@ -47,11 +47,11 @@ func (w *owner) rest() bool {
 	return !closed
 }
 
-// turn borrows a connection and runs on it what is queued. Where there is none to be had others may have one: the server
+// round borrows a connection and runs on it what is queued. Where there is none to be had others may have one: the server
 // may take no more of them.
-func (w *owner) turn() {
+func (w *owner) round() {
 	n := w.lines
-	l, err := n.cluster.lendFrom(n.server, n.pool, time.Time{}, true)
+	l, err := n.cluster.lendFrom(&choice{server: n.server, generation: n.server.generation.Load()}, n.pool, time.Time{}, true)
 	switch {
 	case l != nil:
 	case err == nil: // the server was given up
@@ -60,7 +60,7 @@ func (w *owner) turn() {
 	case errors.Is(err, pool.ErrExhausted): // callers see to themselves
 		return
 	default:
-		n.clear(func(e *Errand) { e.Turn(postgres.Busy) })
+		n.clear(func(e *Errand) { e.SetDetour(postgres.Busy) })
 		return
 	}
 	now := n.cluster.options.Now()

@@ -78,7 +78,7 @@ func (c *Cluster) Read(deadline time.Time, want Want) (*Lease, error) {
 		v := c.view.Load()
 		pick := v.choose(&want, now, c.options.MaxLag)
 		if pick.server != nil {
-			l, err := c.lend(pick.server, deadline, true)
+			l, err := c.lend(&pick, deadline, true)
 			if err != nil {
 				return nil, err
 			}
@@ -107,9 +107,10 @@ func sooner(limit, deadline time.Time) time.Time {
 
 // choice is a server for a read.
 type choice struct {
-	server  *server
-	replica *candidate // nil for the primary
-	reason  Reason
+	server     *server
+	generation uint64     // of the server that the view is of: what is known of it holds for no later one
+	replica    *candidate // nil for the primary
+	reason     Reason
 }
 
 // choose chooses a server, or none.
@@ -118,7 +119,7 @@ func (v *view) choose(w *Want, now time.Time, maxLag time.Duration) choice {
 		maxLag = min(maxLag, w.MaxLag)
 	}
 	floor := w.HasFloor && w.Consistency != Eventual
-	primary := choice{server: v.primary, reason: PrimaryFallback}
+	primary := choice{server: v.primary, generation: v.generation, reason: PrimaryFallback}
 	switch {
 	case floor && v.ahead(w.Floor):
 		return choice{} // another node has seen a primary that is not known here yet
@@ -135,9 +136,9 @@ func (v *view) choose(w *Want, now time.Time, maxLag time.Duration) choice {
 	}
 	if r := v.quietest(floorOf, now.Add(-maxLag), w.Except); r != nil {
 		if floor {
-			return choice{r.server, r, CachedLSN}
+			return r.chosen(CachedLSN)
 		}
-		return choice{r.server, r, NoToken}
+		return r.chosen(NoToken)
 	}
 	if v.primary != nil {
 		if len(v.replicas) == 0 {
@@ -146,10 +147,12 @@ func (v *view) choose(w *Want, now time.Time, maxLag time.Duration) choice {
 		return primary
 	}
 	if r := v.newest(floorOf, w.Except); r != nil {
-		return choice{r.server, r, LastStanding}
+		return r.chosen(LastStanding)
 	}
 	return choice{}
 }
+
+func (r *candidate) chosen(why Reason) choice { return choice{r.server, r.generation, r, why} }
 
 // quietest is the replica with the fewest requests in flight of those that have all of since, and the floor.
 func (v *view) quietest(floor *sluice.Version, since time.Time, except string) *candidate {

@@ -25,6 +25,9 @@ type Server struct {
 	config *pgconn.Config
 }
 
+// Database is the name of the database.
+func (s *Server) Database() string { return s.config.Database }
+
 // Place is what an address stands for.
 type Place uint8
 

@@ -12,13 +12,15 @@ import (
 
 // view is what is known of all servers at one moment. It does not change.
 type view struct {
-	primary  *server // nil while there is none that can be told for sure
-	problem  error   // why there is none
-	term     *term   // of the primary, or of the last one
-	replicas []candidate
-	timed    bool // positions are times
-	history  history
-	next     chan struct{} // closed when another view has taken its place
+	primary *server // nil while there is none that can be told for sure
+	// generation is that of the primary which was judged: what is known here holds for no later one.
+	generation uint64
+	problem    error // why there is none
+	term       *term // of the primary, or of the last one
+	replicas   []candidate
+	timed      bool // positions are times
+	history    history
+	next       chan struct{} // closed when another view has taken its place
 }
 
 // term is the time during which one server is the primary, on one timeline.
@@ -41,10 +43,11 @@ func (t *term) raise(lsn LSN) {
 
 // candidate is a replica that may be read from, as far as it is not too late.
 type candidate struct {
-	server   *server
-	timeline uint32
-	lsn      LSN
-	asOf     time.Time // zero if it is not known how late it is
+	server     *server
+	generation uint64 // of the server that was judged
+	timeline   uint32
+	lsn        LSN
+	asOf       time.Time // zero if it is not known how late it is
 }
 
 // version is what a replica holds at least, and whether that is known.
@@ -65,6 +68,7 @@ func (c *Cluster) judge(now time.Time) {
 	c.identify(v)
 	v.primary, v.problem = c.elect(v, now)
 	if v.primary != nil {
+		v.generation = v.primary.generation.Load()
 		c.govern(v, v.primary)
 	}
 	for _, s := range c.servers {
@@ -205,7 +209,7 @@ func (c *Cluster) place(v *view, s *server, now time.Time) {
 		return
 	}
 	a := s.sight
-	r := candidate{server: s, timeline: a.timeline, lsn: a.lsn}
+	r := candidate{server: s, generation: s.generation.Load(), timeline: a.timeline, lsn: a.lsn}
 	if v.term != nil && s.strikes == 0 {
 		c.measureLag(v, s)
 		r.asOf = s.asOf
@@ -258,4 +262,19 @@ func (v *view) role(s *server) State {
 		return OtherTimeline
 	}
 	return Following
+}
+
+// versionOf is what is known to be there where a read goes.
+func (c *Cluster) versionOf(v *view, pick *choice) (sluice.Version, bool) {
+	switch {
+	case pick.replica != nil:
+		return v.version(c.options.Source, pick.replica)
+	case v.timed:
+		return sluice.Version{Source: c.options.Source, Timeline: v.term.timeline, Timed: true,
+			Position: uint64(c.options.Now().Add(-skew).UnixMilli())}, true
+	}
+	if at := v.term.flush.Load(); at > 0 {
+		return sluice.Version{Source: c.options.Source, Timeline: v.term.timeline, Position: at - 1}, true
+	}
+	return sluice.Version{}, false
 }

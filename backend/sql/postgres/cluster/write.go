@@ -15,12 +15,13 @@ func (c *Cluster) Write(deadline time.Time) (*Lease, error) {
 	for {
 		v := c.view.Load()
 		if v.primary != nil {
-			l, err := c.lend(v.primary, deadline, false)
+			pick := choice{server: v.primary, generation: v.generation, reason: Writing}
+			l, err := c.lend(&pick, deadline, false)
 			if err != nil {
 				return nil, err
 			}
 			if l != nil {
-				l.take(v, &choice{server: v.primary, reason: Writing})
+				l.take(v, &pick)
 				return l, nil
 			}
 		}

@@ -24,6 +24,3 @@ func (c *Cluster) PrimaryConfig() (*pgconn.Config, error) {
 	}
 	return v.primary.config.Copy(), nil
 }
-
-// Database is the name of the database.
-func (s *Server) Database() string { return s.config.Database }
