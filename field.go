@@ -3,7 +3,6 @@ package sluice
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // tokenChars are the characters of a token (RFC 9110, section 5.6.2).
@@ -63,6 +62,35 @@ func lower(c byte) byte {
 	return c
 }
 
+// OfHop tells whether a header field is of one connection, and not of the message that passes over it (RFC 9110, sections
+// 7.6.1 and 11.7): it is neither passed on nor kept.
+func OfHop[T string | []byte](name T) bool {
+	return among(name, "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authentication-info",
+		"proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings")
+}
+
+// OfContent tells whether a header field describes the content of an answer (RFC 9110, section 8): it says nothing true once
+// other content stands in its place.
+func OfContent[T string | []byte](name T) bool {
+	return OfBytes(name) || among(name, "content-type", "content-encoding", "content-language", "content-location", "content-range",
+		"content-disposition", "etag", "last-modified", "trailer")
+}
+
+// OfBytes tells whether a header field describes the content byte for byte: it says nothing true once the same content is
+// coded in another way.
+func OfBytes[T string | []byte](name T) bool {
+	return among(name, "content-length", "accept-ranges", "content-md5", "content-digest", "repr-digest", "digest")
+}
+
+func among[T string | []byte](name T, known ...string) bool {
+	for _, k := range known {
+		if SameToken(name, k) {
+			return true
+		}
+	}
+	return false
+}
+
 // CheckFieldName says why a config cannot set the header field of that name: it is no name, or the field is of the
 // connection or of a message's framing (RFC 9110, section 7.6.1), or it is Host, which an exchange keeps in a place
 // of its own. It is nil for any other name.
@@ -70,9 +98,7 @@ func CheckFieldName(name string) error {
 	if !ValidFieldName([]byte(name)) {
 		return fmt.Errorf("%q is not the name of a header field", name)
 	}
-	switch strings.ToLower(name) {
-	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-		"transfer-encoding", "upgrade", "http2-settings", "content-length", "host":
+	if OfHop(name) || SameToken(name, "content-length") || SameToken(name, "host") {
 		return fmt.Errorf("%s belongs to the connection or the framing of a message and cannot be changed", name)
 	}
 	return nil

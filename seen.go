@@ -8,6 +8,10 @@ import (
 // SeenFor is for how long it is known what a caller has seen: no source of data may be further behind than that.
 const SeenFor = 30 * time.Second
 
+// TokenCookie is the cookie of the consistency token, which a browser sends back after a write: it says what its caller has
+// seen, and not who that is. The prefix holds it to this host and to TLS (RFC 6265bis, section 4.1.3.2).
+const TokenCookie = "__Host-ct"
+
 // Version is how far one source of data has come: a shard's servers, or what nodes share of a cache.
 type Version struct {
 	// Source names the source, the same on all nodes.

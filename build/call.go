@@ -351,9 +351,7 @@ func (c *call) answer(x *sluice.Exchange) error {
 	}
 	zip := takesGzip(&x.Request.Header)
 	r.Trailer.Reset()
-	for _, name := range ofAnswer {
-		r.Header.Del(name)
-	}
+	r.Header.DelFunc(ofAnswer)
 	if c.method.ServerStreams {
 		from := newMessages(c, x, &r.Body)
 		rpc.Answer(x, rpc.Source{Next: from.next, Close: from.close, Gzip: zip})
@@ -387,8 +385,12 @@ func (c *call) message(text []byte) ([]byte, error) {
 	return m.AppendWire(nil)
 }
 
-// ofAnswer are the fields that speak of the content that became a message, or are of use to a client of HTTP only.
-var ofAnswer = append([]string{"Content-Type", "Content-Length", "Cache-Control", "Expires", "Age", "Vary", "Etag"}, ofContent...)
+// ofAnswer tells whether a field speaks of the content that became a message, or is of use to a client of HTTP only.
+func ofAnswer(f sluice.Field) bool {
+	return sluice.OfContent(f.Name) || slices.ContainsFunc([]string{"Cache-Control", "Expires", "Age", "Vary"}, func(name string) bool {
+		return sluice.SameToken(f.Name, name)
+	})
+}
 
 func takesGzip(h *sluice.Header) bool {
 	for name := range bytes.SplitSeq(h.Value("Grpc-Accept-Encoding"), []byte{','}) {

@@ -13,10 +13,6 @@ type respond struct {
 	leave int
 }
 
-// ofContent are the fields that speak of the content that was replaced.
-var ofContent = []string{"Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Content-Disposition",
-	"Content-MD5", "Content-Digest", "Repr-Digest", "Digest", "ETag", "Last-Modified", "Accept-Ranges", "Trailer"}
-
 // Serve leaves a failure as the backend made it. An answer without content, as 304 and 101 are, stays so.
 func (r *respond) Serve(x *sluice.Exchange) error {
 	if err := r.next.Serve(x); err != nil || x.Response.Status >= r.leave {
@@ -47,9 +43,7 @@ func (r *respond) replace(x *sluice.Exchange) {
 	if !r.with.JSON.IsZero() {
 		resp.Body.Close(nil)
 		resp.Body.SetBuffer(r.with.JSON.AppendJSON(resp.Body.Buffer(), x))
-		for _, name := range ofContent {
-			resp.Header.Del(name)
-		}
+		resp.Header.DelFunc(func(f sluice.Field) bool { return sluice.OfContent(f.Name) })
 		resp.Header.Set("Content-Type", "application/json")
 		resp.Trailer.Reset()
 		if resp.Status == 206 {

@@ -13,8 +13,6 @@ import (
 const (
 	// tokenField is the field that carries a consistency token both ways.
 	tokenField = "Consistency-Token"
-	// tokenCookie does so for browsers. The prefix holds it to this host and to TLS (RFC 6265bis, section 4.1.3.2).
-	tokenCookie = "__Host-ct"
 	// tokenPurpose keeps what was sealed for another purpose from being one.
 	tokenPurpose = "seen"
 	// maxSeen is how many sources a token holds.
@@ -39,14 +37,14 @@ func (h *seen) Serve(x *sluice.Exchange) error {
 		if err := h.read(&x.Seen, token); err != nil {
 			return errToken
 		}
-	} else if token := cookie(&x.Request.Header, tokenCookie); token != nil {
+	} else if token := cookie(&x.Request.Header, sluice.TokenCookie); token != nil {
 		drop = h.read(&x.Seen, token) != nil
 	}
 	err := h.next.Serve(x)
 	if x.Seen.Grown() {
 		h.tell(x)
 	} else if drop {
-		x.Response.Header.Add("Set-Cookie", tokenCookie+"=; Secure; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+		x.Response.Header.Add("Set-Cookie", sluice.TokenCookie+"=; Secure; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
 	}
 	return err
 }
@@ -76,7 +74,7 @@ func (h *seen) tell(x *sluice.Exchange) {
 	token := h.keys.Seal(tokenPurpose, appendSeen(space[:0], h.now(), x.Seen.Floors()))
 	x.Response.Header.Set(tokenField, token)
 	if x.Request.Scheme == "https" {
-		x.Response.Header.Add("Set-Cookie", tokenCookie+"="+token+"; Secure; Path=/; Max-Age="+strconv.Itoa(int(sluice.SeenFor/time.Second))+"; HttpOnly; SameSite=Lax")
+		x.Response.Header.Add("Set-Cookie", sluice.TokenCookie+"="+token+"; Secure; Path=/; Max-Age="+strconv.Itoa(int(sluice.SeenFor/time.Second))+"; HttpOnly; SameSite=Lax")
 	}
 }
 

@@ -10,7 +10,7 @@ const (
 	// Content is any other field.
 	Content Role = iota
 	// Hop is a field of one connection without a role of its own: Keep-Alive, Proxy-Connection, HTTP2-Settings,
-	// Proxy-Authenticate, Proxy-Authorization (RFC 9110, section 7.6.1).
+	// Proxy-Authenticate, Proxy-Authentication-Info, Proxy-Authorization (sluice.OfHop).
 	Hop
 	Host
 	ContentLength
@@ -45,6 +45,8 @@ func RoleOf(name []byte) Role {
 		return roleIf(name, "proxy-authenticate", Hop)
 	case 19:
 		return roleIf(name, "proxy-authorization", Hop)
+	case 25:
+		return roleIf(name, "proxy-authentication-info", Hop)
 	}
 	return Content
 }

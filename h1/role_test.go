@@ -3,14 +3,19 @@ package h1
 import (
 	"strings"
 	"testing"
+
+	"github.com/sluiceapi/sluice"
 )
 
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	roles := map[string]Role{"TE": TE, "Host": Host, "Expect": Expect, "Upgrade": Upgrade, "Trailer": Trailer, "Connection": Connection, "Keep-Alive": Hop,
 		"Content-Length": ContentLength, "HTTP2-Settings": Hop, "Proxy-Connection": Hop, "Transfer-Encoding": TransferEncoding,
-		"Proxy-Authenticate": Hop, "Proxy-Authorization": Hop}
+		"Proxy-Authenticate": Hop, "Proxy-Authentication-Info": Hop, "Proxy-Authorization": Hop}
 	for name, want := range roles {
+		if hop := want != Host && want != Expect && want != ContentLength; sluice.OfHop(name) != hop {
+			t.Errorf("%s is of one hop only: %t", name, !hop)
+		}
 		for _, form := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
 			if got := RoleOf([]byte(form)); got != want {
 				t.Errorf("%s: %d, want %d", form, got, want)

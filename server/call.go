@@ -215,6 +215,13 @@ func (c *call) leavesMuch() bool {
 		(c.body.failed() || c.body.size-c.body.count() > maxLeftover)
 }
 
+// isLate tells whether the exchange has ended because the client was too slow, or its time was over.
+func (c *call) isLate(err error) bool {
+	e, told := err.(*sluice.Error)
+	d := c.x.Deadline
+	return told && e.Code == sluice.RequestTimeout || !d.IsZero() && !c.now.Before(d)
+}
+
 // checkDeclared refuses a body that says it is too long.
 func (c *call) checkDeclared(length int64) error {
 	if limit := c.core.limits.MaxBody; limit > 0 && length > limit {

@@ -97,7 +97,7 @@ func (c *http1Conn) part(s step) {
 	c.release()
 }
 
-// partingTime is how long a client may take to close its side too when the server stops.
+// partingTime is how long a client may take to close its side too when the server stops, or the client was too slow before.
 const partingTime = 500 * time.Millisecond
 
 // linger ends what is sent, and reads away what still comes.
@@ -110,7 +110,7 @@ func (c *http1Conn) linger() {
 		return
 	}
 	wait := lingering
-	if c.engine.draining.Load() {
+	if c.late || c.engine.draining.Load() {
 		wait = partingTime
 	}
 	c.readBy(time.Now().Add(wait))

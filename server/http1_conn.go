@@ -38,6 +38,8 @@ type http1Conn struct {
 	refused       error
 	// fresh is set until the first request.
 	fresh bool
+	// late tells that the client has had all its time, so no more is spent on parting with it than must be.
+	late bool
 
 	remote    netip.AddrPort
 	peer      *x509.Certificate
@@ -206,6 +208,7 @@ func (c *http1Conn) serve() (keeps bool) {
 		err = c.engine.answer(call.x)
 	}
 	outcome, whole := call.respond(err)
+	c.late = call.isLate(outcome.Err)
 	intact := c.engine.core.end(call.x, outcome)
 	call.unwatch() // last: who is told of the end may ask for the context
 	if call.body != nil {

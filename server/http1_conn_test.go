@@ -351,3 +351,38 @@ func TestContextsLeaveNothing(t *testing.T) {
 		}
 	}
 }
+
+// Parting takes long only for clients that were not late before.
+func TestWhoWasLateIsPartedWithSoon(t *testing.T) {
+	t.Parallel()
+	const short = 20 * time.Millisecond
+	body := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"
+	for _, c := range []struct {
+		name, text string
+		change     func(*Limits)
+		late       bool
+	}{
+		{"header", getText[:10], func(l *Limits) { l.HeaderTimeout = short }, true},
+		{"body", body, func(l *Limits) { l.BodyTimeout = short }, true},
+		{"whole", body, func(l *Limits) { l.WholeTimeout = short }, true},
+		{"malformed", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", func(*Limits) {}, false},
+		{"too long", strings.Replace(body, "9", "99", 1), func(l *Limits) { l.MaxBody = 9 }, false},
+	} {
+		l := newLone(t, false, slog.New(slog.DiscardHandler))
+		c.change(&l.limits)
+		l.handler = sluice.HandlerFunc(func(x *sluice.Exchange) error {
+			_, err := x.Request.Body.Load(100)
+			return err
+		})
+		conn, client := l.connect()
+		over := start(conn)
+		send(t, client, c.text)
+		if answer, err := io.ReadAll(client); !bytes.HasPrefix(answer, []byte("HTTP/1.1 ")) || err != nil {
+			t.Errorf("%s: %q, %v", c.name, answer, err)
+		}
+		client.Close()
+		if wait(t, over); conn.late != c.late {
+			t.Errorf("%s: late is %t", c.name, conn.late)
+		}
+	}
+}

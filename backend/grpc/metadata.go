@@ -17,12 +17,7 @@ func reserved(name string) bool { return ofConnection(name) || hasPrefix(name, "
 
 // ofConnection tells the fields that are for one connection, or one hop (RFC 9110, section 7.6.1).
 func ofConnection(name string) bool {
-	switch strings.ToLower(name) {
-	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-		"transfer-encoding", "upgrade", "http2-settings", "host", "expect":
-		return true
-	}
-	return false
+	return sluice.OfHop(name) || strings.EqualFold(name, "host") || strings.EqualFold(name, "expect")
 }
 
 // ofContent tells the fields that speak of the content of a request of HTTP, which does not become that of the call.

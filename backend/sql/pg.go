@@ -266,7 +266,7 @@ func (c *pgConn) share(s *postgres.Stmt, in *postgres.Input) (done bool, err err
 		c.errand = all.NewErrand()
 	}
 	e := c.errand
-	if fits, err := e.Bind(s, in); err != nil || !fits {
+	if fits, err := all.Bind(e, s, in); err != nil || !fits {
 		return false, err
 	}
 	kept, err := all.Run(e, c.x.Deadline, c.want, c.x)

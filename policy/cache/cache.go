@@ -152,13 +152,9 @@ func (c *cache) shows(x *sluice.Exchange) bool {
 	return false
 }
 
-// tokenCookie is the cookie of the consistency token, which a browser sends back after a write. It says what its caller
-// has seen, and not who that is.
-const tokenCookie = "__Host-ct="
-
 // onlyToken tells whether a Cookie holds nothing but the consistency token.
 func onlyToken(cookies []byte) bool {
-	return bytes.HasPrefix(cookies, []byte(tokenCookie)) && bytes.IndexByte(cookies, ';') < 0
+	return bytes.HasPrefix(cookies, []byte(sluice.TokenCookie+"=")) && bytes.IndexByte(cookies, ';') < 0
 }
 
 // find is what is kept for a request, nil when there is nothing, whether it answers the request, and where it is or would
@@ -228,10 +224,10 @@ func (c *cache) answer(x *sluice.Exchange, e *entry, now time.Time, from origin)
 		x.Seen.Read(v)
 	}
 	r := &x.Response
-	had := unchanged(&x.Request.Header, e.tag, e.modified)
+	had := unchanged(&x.Request.Header, e.etag, e.modified)
 	if had {
 		for _, f := range e.fields {
-			if !ofContent(f.Name) {
+			if !onlyWhole(f.Name) {
 				r.Header.AddBytes(f.Name, f.Value)
 			}
 		}

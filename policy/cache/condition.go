@@ -9,9 +9,9 @@ import (
 
 // unchanged tells whether whoever asks has the answer already, by its entity tag, compared weakly, or where there is no
 // tag to compare by its time (RFC 9110, section 13.2.2).
-func unchanged(h *sluice.Header, tag []byte, modified time.Time) bool {
+func unchanged(h *sluice.Header, etag []byte, modified time.Time) bool {
 	if h.Has("If-None-Match") {
-		return listsTag(h, tag)
+		return listsETag(h, etag)
 	}
 	if modified.IsZero() || !h.Has("If-Modified-Since") {
 		return false
@@ -20,9 +20,9 @@ func unchanged(h *sluice.Header, tag []byte, modified time.Time) bool {
 	return ok && !modified.After(since)
 }
 
-// listsTag tells whether If-None-Match lists a tag.
-func listsTag(h *sluice.Header, tag []byte) bool {
-	opaque := bytes.TrimPrefix(tag, []byte("W/"))
+// listsETag tells whether If-None-Match lists a tag.
+func listsETag(h *sluice.Header, etag []byte) bool {
+	opaque := bytes.TrimPrefix(etag, []byte("W/"))
 	for _, f := range h.Fields() {
 		if !sluice.SameToken(f.Name, "If-None-Match") {
 			continue
@@ -32,7 +32,7 @@ func listsTag(h *sluice.Header, tag []byte) bool {
 		}
 		for list := f.Value; ; {
 			var listed []byte
-			if listed, list = nextTag(list); listed == nil {
+			if listed, list = nextETag(list); listed == nil {
 				break
 			}
 			if len(opaque) > 0 && bytes.Equal(listed, opaque) {
@@ -43,9 +43,9 @@ func listsTag(h *sluice.Header, tag []byte) bool {
 	return false
 }
 
-// nextTag takes the first entity tag off a list, without its W/; it is nil when there is none, or what stands there is
+// nextETag takes the first entity tag off a list, without its W/; it is nil when there is none, or what stands there is
 // none.
-func nextTag(list []byte) (opaque, rest []byte) {
+func nextETag(list []byte) (opaque, rest []byte) {
 	list = bytes.TrimLeft(list, " \t,")
 	list = bytes.TrimPrefix(list, []byte("W/"))
 	if len(list) == 0 || list[0] != '"' {
@@ -58,8 +58,9 @@ func nextTag(list []byte) (opaque, rest []byte) {
 	return list[:end+2], list[end+2:]
 }
 
-// ofContent tells whether a field describes content that an answer of 304 does not have (RFC 9110, section 15.4.5).
-func ofContent(name []byte) bool {
-	const prefix = "content-"
-	return len(name) > len(prefix) && sluice.SameToken(name[:len(prefix)], prefix) && !sluice.SameToken(name, "Content-Location")
+// onlyWhole tells whether a field describes content that an answer of 304 does not have, and does not say which content that
+// is (RFC 9110, section 15.4.5).
+func onlyWhole(name []byte) bool {
+	return sluice.OfContent(name) && !sluice.SameToken(name, "Content-Location") && !sluice.SameToken(name, "ETag") &&
+		!sluice.SameToken(name, "Last-Modified")
 }

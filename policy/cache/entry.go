@@ -33,8 +33,8 @@ type entry struct {
 	born, fresh, stale int64
 	fields             []sluice.Field
 	body               []byte
-	// tag and modified are the answer's validators; tag is one of the fields' values.
-	tag      []byte
+	// etag and modified are the answer's validators; etag is one of the fields' values.
+	etag     []byte
 	modified time.Time
 	// names are the fields of the request that answers depend on, where they are varied.
 	names []string
@@ -86,9 +86,9 @@ func newEntry(r *sluice.Response, outer []sluice.Field, p plan, now time.Time) *
 // entity tag it makes one.
 func (e *entry) fill(body []byte, reads []sluice.Version) {
 	e.body, e.reads = body, slices.Clone(reads)
-	if e.tag == nil {
-		e.tag = appendTag(make([]byte, 0, tagSize), body)
-		e.fields = append(e.fields, sluice.Field{Name: []byte("ETag"), Value: e.tag})
+	if e.etag == nil {
+		e.etag = appendETag(make([]byte, 0, etagSize), body)
+		e.fields = append(e.fields, sluice.Field{Name: []byte("ETag"), Value: e.etag})
 	}
 }
 
@@ -107,18 +107,18 @@ func (e *entry) index() {
 	for _, f := range e.fields {
 		switch {
 		case sluice.SameToken(f.Name, "ETag"):
-			e.tag = f.Value
+			e.etag = f.Value
 		case sluice.SameToken(f.Name, "Last-Modified"):
 			e.modified, _ = parseTime(f.Value)
 		}
 	}
 }
 
-// tagSize is the length of a tag that is made here.
-const tagSize = 24
+// etagSize is the length of an entity tag that is made here.
+const etagSize = 24
 
-// appendTag makes a strong entity tag of a body: 128 bits of its hash.
-func appendTag(dst, body []byte) []byte {
+// appendETag makes a strong entity tag of a body: 128 bits of its hash.
+func appendETag(dst, body []byte) []byte {
 	sum := sha256.Sum256(body)
 	return append(base64.RawURLEncoding.AppendEncode(append(dst, '"'), sum[:16]), '"')
 }

@@ -42,7 +42,7 @@ func TestForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(d.encode(), e.encode()) || string(d.tag) != string(e.tag) || !d.modified.Equal(e.modified) || !d.public || string(d.body) != "body" {
+	if !bytes.Equal(d.encode(), e.encode()) || string(d.etag) != string(e.etag) || !d.modified.Equal(e.modified) || !d.public || string(d.body) != "body" {
 		t.Errorf("got %+v, want %+v", d, e)
 	}
 	for _, e := range []*entry{newPassed(instant), newVaried([]string{"accept", "x-a"}, 7, instant)} {

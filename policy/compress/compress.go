@@ -178,9 +178,7 @@ func (h *handler) encode(x *sluice.Exchange, c coding) error {
 // relabel says what the content is now. What was said of the bytes before holds no longer.
 func relabel(answer *sluice.Header, c coding) {
 	answer.Set("Content-Encoding", c.String())
-	for _, name := range [...]string{"Content-Length", "Accept-Ranges", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest"} {
-		answer.Del(name)
-	}
+	answer.DelFunc(func(f sluice.Field) bool { return sluice.OfBytes(f.Name) })
 	weaken(answer)
 }
 

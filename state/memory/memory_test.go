@@ -86,6 +86,34 @@ func TestValuesAreBounded(t *testing.T) {
 	}
 }
 
+// What arrived just before a window began, and is counted after others within it, takes nothing of their count away.
+func TestLateIntoNextWindow(t *testing.T) {
+	t.Parallel()
+	s := New(time.Now)
+	key, border := []byte("a key"), time.Unix(1_764_000_000, 0) // between two minutes
+	limit := sluice.Window{Rate: sluice.Rate{Count: 3, Per: time.Minute}}
+	for i, tt := range []struct {
+		at   time.Time
+		want sluice.Taken
+	}{
+		{border.Add(-2 * time.Second), sluice.Taken{Granted: 1, Remaining: 2, Reset: 2 * time.Second}},
+		{border, sluice.Taken{Granted: 1, Remaining: 2, Reset: time.Minute}},
+		{border.Add(-time.Second), sluice.Taken{Granted: 1, Remaining: 1, Reset: time.Minute + time.Second}},
+		{border.Add(time.Second), sluice.Taken{Granted: 1, Reset: time.Minute - time.Second, Retry: time.Minute - time.Second}},
+		{border.Add(-time.Second), sluice.Taken{Reset: time.Minute + time.Second, Retry: time.Minute + time.Second}},
+		{border.Add(time.Minute), sluice.Taken{Granted: 1, Remaining: 2, Reset: time.Minute}},
+	} {
+		if got := s.CountAt(tt.at, key, limit, 1); got != tt.want {
+			t.Errorf("%d: %+v, want %+v", i, got, tt.want)
+		}
+	}
+	// A window of another length, from before the limit was changed, is over.
+	limit.Rate.Per = time.Second
+	if got := s.CountAt(border.Add(90*time.Second), key, limit, 1); got.Remaining != 2 || got.Reset != time.Second {
+		t.Errorf("after the change: %+v", got)
+	}
+}
+
 func TestAllocations(t *testing.T) {
 	s := New(time.Now)
 	ctx := context.Background()

@@ -27,10 +27,14 @@ func (s *State) CountAt(at time.Time, key []byte, limit sluice.Window, n int64) 
 	return taken
 }
 
-// add counts n or nothing. A counter of another window, also of another length from before the limit was changed, is over.
+// add counts n or nothing. A counter of another window, also of another length from before the limit was changed, is over. Who
+// arrived just before its window began counts in it: the count of the window before is gone.
 func (w window) add(now int64, limit sluice.Window, n int64) (window, sluice.Taken) {
 	per := int64(limit.Rate.Per)
 	ends := now - now%per + per
+	if w.ends == ends+per {
+		ends = w.ends
+	}
 	if w.ends != ends {
 		w = window{ends: ends}
 	}

@@ -55,6 +55,14 @@ func (e *Errand) Lost() bool { return e.reason == LostWrite }
 // Version is what the server holds at least, from before the statement is sent, and whether that is known.
 func (e *Errand) Version() (sluice.Version, bool) { return e.version, e.known }
 
+// Bind is that of the errand; it counts where that does not fit a line.
+func (c *Cluster) Bind(e *Errand, s *postgres.Stmt, in *postgres.Input) (fits bool, err error) {
+	if fits, err = e.Bind(s, in); !fits && err == nil {
+		c.counts.off.Add(1)
+	}
+	return fits, err
+}
+
 // Lines tells whether there are any.
 func (c *Cluster) Lines() bool { return c.options.Pool.lines() > 0 }
 

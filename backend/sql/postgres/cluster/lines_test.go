@@ -57,7 +57,8 @@ func (s *setup) shareOnce(stmt *postgres.Stmt, n int, want Want, deadline time.T
 	e := s.NewErrand()
 	x := sluice.NewExchange(nil)
 	x.SetInput(0, sluice.IntValue(int64(n)))
-	if fits, err := e.Bind(stmt, &postgres.Input{Refs: numbered, X: x}); err != nil || !fits {
+	if fits, err := s.Bind(e, stmt, &postgres.Input{Refs: numbered, X: x}); err != nil || !fits {
+		s.Done(e)
 		return got, cmp.Or(err, errTurned)
 	}
 	kept, err := s.Run(e, deadline, want, by)

@@ -32,6 +32,10 @@ func (c *Cluster) measure() {
 		func() float64 { return float64(c.counts.waiting.Load()) }, c.labels()...)
 	m.Total("sluice_sql_unavailable_total", "Requests for which there was no server in time",
 		func() float64 { return float64(c.counts.unavailable.Load()) }, c.labels()...)
+	if c.Lines() {
+		m.Total("sluice_sql_line_off_total", "Reads that ran on a connection of their own from the start, because their statement was slow or large on lines a moment ago, or their values are too long for one",
+			func() float64 { return float64(c.counts.off.Load()) }, c.labels()...)
+	}
 	for r := range Writing {
 		target := "primary"
 		if r <= LastStanding {

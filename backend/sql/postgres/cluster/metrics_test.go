@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/backend/sql/postgres"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
@@ -35,7 +36,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	p := servers.StartPostgres(t, servers.Options{})
 	m := &series{read: map[string]func() float64{}}
-	s := open(t, func(o *Options) { o.Metrics, o.Shard = m, "a" }, p.URL("postgres"))
+	s := open(t, func(o *Options) { o.Metrics, o.Shard, o.Pool.Lines = m, "a", 1 }, p.URL("postgres"))
 	server := "{backend=shop,shard=a,server=" + p.Address() + "}"
 	value := func(key string) float64 {
 		t.Helper()
@@ -47,6 +48,10 @@ func TestMetrics(t *testing.T) {
 	}
 	s.states(map[*servers.Postgres]State{p: Leading})
 	s.read("SELECT 1", Want{})
+	off := &postgres.Stmt{Writes: true}
+	if fits, err := s.Bind(s.NewErrand(), off, &postgres.Input{}); fits || err != nil {
+		t.Errorf("it fits a line: %t, %v", fits, err)
+	}
 	l, err := s.Write(time.Time{})
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +65,7 @@ func TestMetrics(t *testing.T) {
 		"sluice_sql_replica_lag_seconds" + server:                                        0,
 		"sluice_sql_reads_total{backend=shop,shard=a,target=primary,reason=only-server}": 1,
 		"sluice_sql_reads_total{backend=shop,shard=a,target=replica,reason=no-token}":    0,
+		"sluice_sql_line_off_total{backend=shop,shard=a}":                                1,
 		"sluice_sql_writes_waiting{backend=shop,shard=a}":                                0,
 		"sluice_sql_ejections_total" + server:                                            0,
 	} {

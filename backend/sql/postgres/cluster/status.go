@@ -176,6 +176,7 @@ type counts struct {
 	failovers   atomic.Int64
 	waiting     atomic.Int64
 	unavailable atomic.Int64
+	off         atomic.Int64 // reads that did not fit a line
 }
 
 // tell logs what has changed, and counts it. mu is held.

@@ -125,17 +125,13 @@ func readVary(h *sluice.Header) (names []string, ok bool) {
 var dropped = []string{"age", "set-cookie", "set-cookie2", "consistency-token", "retry-after", "x-request-id", "request-id", "traceparent",
 	"tracestate", "server-timing", "authentication-info", "www-authenticate", "alt-svc", "content-length"}
 
-// connected are the fields of the connection (RFC 9110, section 7.6.1).
-var connected = []string{"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authentication-info",
-	"proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
-
 // droppedPrefixes are of rate limits, which are the caller's, and of what is said to one origin.
 var droppedPrefixes = []string{"ratelimit", "x-ratelimit", "x-rate-limit", "access-control-"}
 
 // keeps tells whether a field of an answer is kept with it.
 func keeps(h *sluice.Header, name []byte) bool {
 	is := func(other string) bool { return sluice.SameToken(name, other) }
-	if slices.ContainsFunc(dropped, is) || slices.ContainsFunc(connected, is) {
+	if sluice.OfHop(name) || slices.ContainsFunc(dropped, is) {
 		return false
 	}
 	for _, prefix := range droppedPrefixes {
