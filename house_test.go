@@ -81,6 +81,7 @@ var house = []rule{
 	{pkg: "sluicetest/servers", others: []string{"github.com/jackc/pgx"}, why: "it starts servers, and knows nothing of what uses them"},
 	{pkg: "sluicetest/brokers", others: []string{"github.com/twmb/franz-go/pkg/kfake", "github.com/nats-io/nats-server"}, why: "it starts brokers, and knows nothing of what uses them"},
 	{pkg: "sluicetest/issuer", why: "programs outside use it too, so it knows nothing of Sluice"},
+	{pkg: "sluicetest/output", why: "the tests of every room read what is written, so it knows none of them"},
 	{pkg: "sluicetest/battery", others: []string{"golang.org/x/net"}, why: "programs outside use it too, so it knows nothing of Sluice"},
 	{pkg: "sluicetest", ours: []string{".", "broker", "build", "config", "job", "server", "sluicetest/battery"}, others: []string{"golang.org/x/net"}, why: "suites must run for kinds and engines that they do not know"},
 	{pkg: "sluicetest/program", ours: []string{"sluicetest/servers"}, why: "it runs Sluice from outside, as a user does"},

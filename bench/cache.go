@@ -10,12 +10,7 @@ import (
 
 // cache measures an answer that a gateway has in memory.
 func cache(ctx context.Context, args []string) error {
-	flags, s := newFlags("cache")
-	s.profileFlag(flags)
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	b, err := newBench(ctx, *s)
+	b, err := newProfiled(ctx, "cache", args)
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -27,28 +25,11 @@ const (
 // startCollector starts, on the load's core, what takes traces and drops
 // them.
 func (b *bench) startCollector(ctx context.Context) (address string, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if address, err = freeAddress(); err != nil {
-		return "", err
-	}
-	p, err := b.start("collector", b.loadCores, self, serveCollector, "-listen", address)
-	if err != nil {
-		return "", err
-	}
-	return address, p.waitReady(ctx, "http://"+address+spansPath)
+	return b.startSelf(ctx, serveCollector, spansPath)
 }
 
-// runCollector is the collector's own process; it ends by a signal.
 func runCollector(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet(serveCollector, flag.ContinueOnError)
-	listen := flags.String("listen", "", "address")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	return serve(ctx, *listen, newCollector())
+	return runSelf(ctx, serveCollector, args, newCollector())
 }
 
 func newCollector() http.Handler {

@@ -16,12 +16,7 @@ const bearer = "Bearer "
 // full measures a proxied request behind what a gateway in use does: who asks
 // is known by a token, a rate is kept, requests are counted, some are traced.
 func full(ctx context.Context, args []string) error {
-	flags, s := newFlags("full")
-	s.profileFlag(flags)
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	b, err := newBench(ctx, *s)
+	b, err := newProfiled(ctx, "full", args)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,28 +22,11 @@ const bytesPath = "/bytes/" // and how many
 
 // startBytes starts the upstream of large bodies on the load's core.
 func (b *bench) startBytes(ctx context.Context) (address string, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if address, err = freeAddress(); err != nil {
-		return "", err
-	}
-	p, err := b.start("bytes", b.loadCores, self, serveBytes, "-listen", address)
-	if err != nil {
-		return "", err
-	}
-	return address, p.waitReady(ctx, "http://"+address+bytesPath+"1")
+	return b.startSelf(ctx, serveBytes, bytesPath+"1")
 }
 
-// runBytes is the upstream's own process; it ends by a signal.
 func runBytes(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet(serveBytes, flag.ContinueOnError)
-	listen := flags.String("listen", "", "address")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	return serve(ctx, *listen, newBytes())
+	return runSelf(ctx, serveBytes, args, newBytes())
 }
 
 // newBytes gives as many bytes as it is asked for, and tells how many it was

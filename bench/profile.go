@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,10 +9,15 @@ import (
 	"strings"
 )
 
-// profileFlag is a flag of the benchmarks that can tell where Sluice's time
-// goes.
-func (s *settings) profileFlag(flags *flag.FlagSet) {
+// newProfiled is newBench, from its command line, for a benchmark whose only
+// flag of its own is -profile, by which it tells where Sluice's time goes.
+func newProfiled(ctx context.Context, name string, args []string) (*bench, error) {
+	flags, s := newFlags(name)
 	flags.StringVar(&s.profile, "profile", "", "file for CPU profiles of Sluice, for go tool pprof; the title of each table goes into its name")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	return newBench(ctx, *s)
 }
 
 // profileSluice has Sluice profile itself during one more run, which does not

@@ -25,12 +25,7 @@ const crowd = 512
 
 // proxy measures what a gateway adds to a request that it passes on.
 func proxy(ctx context.Context, args []string) error {
-	flags, s := newFlags("proxy")
-	s.profileFlag(flags)
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	b, err := newBench(ctx, *s)
+	b, err := newProfiled(ctx, "proxy", args)
 	if err != nil {
 		return err
 	}

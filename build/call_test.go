@@ -1,9 +1,6 @@
 package build_test
 
 import (
-	"bytes"
-	"io"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,37 +19,30 @@ func callOf(t *testing.T, method string, wire []byte, fields ...string) *sluice.
 	return x
 }
 
-// slow is a body that takes an hour, by a clock of the test.
-type slow struct {
-	io.Reader
-	hours *atomic.Int64
-}
-
-func (s slow) Read(p []byte) (int, error) {
-	s.hours.Store(1)
-	return s.Reader.Read(p)
-}
-
-func (slow) Close(error) {}
-
-// What serves a call goes by the time at which its message was there.
-func TestTimeAfterMessage(t *testing.T) {
-	t.Parallel()
-	var hours atomic.Int64
-	came := time.Now()
-	var saw time.Time
-	node := sluicetest.Node(t, withProtos(t, `
+// userNode is a node whose GetUser is served by f.
+func userNode(t *testing.T, f func(x *sluice.Exchange)) *build.Node {
+	t.Helper()
+	return sluicetest.Node(t, withProtos(t, `
 		sluice: 1
 		endpoints:
 			get_user:
 				routes: ["GET /user/{user_id}", "grpc user.v1.UserService/GetUser"]
 				test_handler: {name: note}
 		`), handlers(map[string]sluice.Handler{"note": sluice.HandlerFunc(func(x *sluice.Exchange) error {
-		saw = x.Now(func() time.Time { return came.Add(time.Duration(hours.Load()) * time.Hour) })
+		f(x)
 		return nil
 	})}))
+}
+
+// What serves a call goes by the time at which its message was there.
+func TestTimeAfterMessage(t *testing.T) {
+	t.Parallel()
+	came := time.Now()
+	message := sluicetest.NewLate(string(rpc.AppendFrame(nil, nil)), came)
+	var saw time.Time
+	node := userNode(t, func(x *sluice.Exchange) { saw = x.Now(message.Now) })
 	x := callOf(t, "user.v1.UserService/GetUser", nil)
-	x.Request.Body.SetStream(slow{bytes.NewReader(x.Request.Body.Bytes), &hours}, -1)
+	x.Request.Body.SetStream(message, -1)
 	x.Arrived(came)
 	if err := node.Serve(x); err != nil || !saw.Equal(came.Add(time.Hour)) {
 		t.Errorf("%v, and below it is %v behind the arrival", err, saw.Sub(came))
@@ -62,16 +52,7 @@ func TestTimeAfterMessage(t *testing.T) {
 func TestDeadlineOfACall(t *testing.T) {
 	t.Parallel()
 	var until time.Time
-	node := sluicetest.Node(t, withProtos(t, `
-		sluice: 1
-		endpoints:
-			get_user:
-				routes: ["GET /user/{user_id}", "grpc user.v1.UserService/GetUser"]
-				test_handler: {name: note}
-		`), handlers(map[string]sluice.Handler{"note": sluice.HandlerFunc(func(x *sluice.Exchange) error {
-		until = x.Deadline
-		return nil
-	})}))
+	node := userNode(t, func(x *sluice.Exchange) { until = x.Deadline })
 	for _, tt := range []struct {
 		timeout string
 		before  time.Duration // the deadline that the server has set, zero for none

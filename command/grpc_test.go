@@ -186,9 +186,9 @@ endpoints:
     static: {json: {name: Ada}}
 `))
 	replace(t, file, strings.ReplaceAll(string(text), "GetUser", "FindUser"))
-	s.err.await(t, `has no method \"GetUser\"`, 1)
+	s.err.Await(t, `has no method \"GetUser\"`, 1)
 	replace(t, file, string(text)+"message Another {}\n")
-	s.err.await(t, "reloaded", 1)
+	s.err.Await(t, "reloaded", 1)
 }
 
 // A backend that knows nothing of gRPC answers calls.

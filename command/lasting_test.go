@@ -64,7 +64,7 @@ func TestAnswersThatLast(t *testing.T) {
 	}
 	first := listen("one")
 	replace(t, s.file, newsFrom(upstream.URL, "two"))
-	s.err.await(t, `"msg":"reloaded"`, 1)
+	s.err.Await(t, `"msg":"reloaded"`, 1)
 	ends(first)
 	second := listen("two")
 	s.signals <- syscall.SIGTERM

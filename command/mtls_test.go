@@ -120,7 +120,7 @@ func TestClientCertificates(t *testing.T) {
 			t.Errorf("a SPIFFE ID: %+v", a)
 		}
 	}
-	s.err.await(t, "no rule fits", 1)
+	s.err.Await(t, "no rule fits", 1)
 	if _, body := get(t, "http://"+s.at.Admin+"/metrics"); !strings.Contains(body, `sluice_client_cert_refusals_total{reason="unfit"} 2`) ||
 		!strings.Contains(body, `sluice_client_cert_refusals_total{reason="missing"} 2`) {
 		t.Errorf("refusals are not counted:\n%s", body)
@@ -187,5 +187,5 @@ endpoints:
 	if status, body := s.get(t, "/open"); status != 502 || strings.Contains(body, "tls") {
 		t.Errorf("with one of another authority: %d %s", status, body)
 	}
-	s.err.await(t, "tls: ", 1)
+	s.err.Await(t, "tls: ", 1)
 }

@@ -30,7 +30,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("got %d %q, want 200 one", status, body)
 	}
 	// The client has its answer a little before the exchange is over, and counted.
-	s.err.await(t, `"msg":"request","endpoint":"hello"`, 1)
+	s.err.Await(t, `"msg":"request","endpoint":"hello"`, 1)
 	admin := "http://" + s.at.Admin
 	if status, body := get(t, admin+"/readyz"); status != 200 {
 		t.Errorf("readyz: got %d %q, want 200", status, body)
@@ -44,12 +44,12 @@ func TestReload(t *testing.T) {
 	t.Parallel()
 	s := serve(t, hello("one"))
 	replace(t, s.file, hello("two"))
-	s.err.await(t, `"msg":"reloaded"`, 1)
+	s.err.Await(t, `"msg":"reloaded"`, 1)
 	if _, body := s.get(t, "/hello"); body != "two" {
 		t.Errorf("got %q after a change of the file, want two", body)
 	}
 	replace(t, s.file, strings.Replace(hello("three"), "static:", "statik:", 1))
-	s.err.await(t, "the config is not taken", 1)
+	s.err.Await(t, "the config is not taken", 1)
 	if !strings.Contains(s.err.String(), "did you mean static?") {
 		t.Errorf("the log does not say why:\n%s", s.err)
 	}
@@ -58,7 +58,7 @@ func TestReload(t *testing.T) {
 	}
 	replace(t, s.file, hello("four"))
 	s.signals <- syscall.SIGHUP
-	s.err.await(t, `"msg":"reloaded"`, 2)
+	s.err.Await(t, `"msg":"reloaded"`, 2)
 	if _, body := s.get(t, "/hello"); body != "four" {
 		t.Errorf("got %q after SIGHUP, want four", body)
 	}
@@ -73,13 +73,13 @@ func TestReloadMovesAddresses(t *testing.T) {
 	}
 	taken := l.Addr().String()
 	replace(t, s.file, strings.Replace(hello("two"), "127.0.0.1:0", taken, 1))
-	s.err.await(t, "the config is not taken", 1)
+	s.err.Await(t, "the config is not taken", 1)
 	if _, body := s.get(t, "/hello"); body != "one" {
 		t.Errorf("got %q where the new address is taken, want the node before", body)
 	}
 	l.Close()
 	s.signals <- syscall.SIGHUP
-	s.err.await(t, `"msg":"reloaded"`, 1)
+	s.err.Await(t, `"msg":"reloaded"`, 1)
 	if _, body := get(t, "http://"+taken+"/hello"); body != "two" {
 		t.Errorf("got %q at the new address, want two", body)
 	}
@@ -94,7 +94,7 @@ func TestStop(t *testing.T) {
 	if code != exitOK {
 		t.Errorf("exit code %d, want %d:\n%s", code, exitOK, s.err)
 	}
-	s.err.await(t, `"msg":"stopped"`, 1)
+	s.err.Await(t, `"msg":"stopped"`, 1)
 }
 
 func TestPublicAdminNeedsPolicies(t *testing.T) {

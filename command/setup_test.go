@@ -1,65 +1,23 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/sluiceapi/sluice/sluicetest/output"
 	"github.com/sluiceapi/sluice/standard"
 )
 
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
 
-// output is a buffer that may be read while it is written.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-	// grown is sent to, if there is room, after every write.
-	grown chan struct{}
-}
-
-func newOutput() *output { return &output{grown: make(chan struct{}, 1)} }
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	n, err := o.buf.Write(p)
-	select {
-	case o.grown <- struct{}{}:
-	default:
-	}
-	return n, err
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
-// await waits until the text has come n times.
-func (o *output) await(t *testing.T, text string, n int) {
-	t.Helper()
-	late := time.After(patience)
-	for strings.Count(o.String(), text) < n {
-		select {
-		case <-o.grown:
-		case <-late:
-			t.Fatalf("%q did not come %d times:\n%s", text, n, o)
-		}
-	}
-}
-
-func newTool(env map[string]string) (*tool, *output, *output) {
-	out, err := newOutput(), newOutput()
+func newTool(env map[string]string) (*tool, *output.Text, *output.Text) {
+	out, err := &output.Text{}, &output.Text{}
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 	return &tool{kinds: standard.Kinds(), out: out, err: err, lookup: lookup}, out, err
 }
@@ -92,7 +50,7 @@ func replace(t *testing.T, file, text string) {
 type serving struct {
 	file    string
 	at      addresses
-	err     *output
+	err     *output.Text
 	signals chan os.Signal
 	code    chan int
 }

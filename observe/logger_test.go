@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sluiceapi/sluice/observe"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 )
 
 func TestTextLogger(t *testing.T) {
@@ -27,7 +28,7 @@ func TestTextLogger(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			var w lines
+			var w output.Text
 			c.log(observe.NewLogger(&w, observe.Text, slog.LevelInfo))
 			got := w.String()
 			if c.want != "" {
@@ -46,7 +47,7 @@ func TestTextLogger(t *testing.T) {
 
 func TestJSONLogger(t *testing.T) {
 	t.Parallel()
-	var w lines
+	var w output.Text
 	var level slog.LevelVar
 	l := observe.NewLogger(&w, observe.JSON, &level)
 	l.Debug("not seen")

@@ -1,36 +1,17 @@
 package observe_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/observe"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 )
-
-// lines is a writer that tests read from.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
 
 var (
 	product  = &sluice.Endpoint{Name: "get_product", Routes: []string{"GET /api/products/{id}", "GET /p/{rest...}"}}
@@ -45,15 +26,15 @@ var (
 type setup struct {
 	t        testing.TB
 	metrics  *observe.Metrics
-	access   *lines
-	log      *lines
+	access   *output.Text
+	log      *output.Text
 	observer *observe.Observer
 	handler  sluice.Handler
 }
 
 func newSetup(t testing.TB, answer sluice.HandlerFunc, change func(*observe.Options)) *setup {
 	t.Helper()
-	s := &setup{t: t, metrics: observe.NewMetrics(), access: &lines{}, log: &lines{}}
+	s := &setup{t: t, metrics: observe.NewMetrics(), access: &output.Text{}, log: &output.Text{}}
 	o := observe.Options{
 		Log: observe.NewLogger(s.log, observe.JSON, slog.LevelInfo), Metrics: s.metrics, AccessLog: s.access, Format: observe.JSON,
 		Now: func() time.Time { return epoch.Add(1500 * time.Microsecond) },

@@ -248,14 +248,20 @@ func meet(service <-chan *side) (*side, error) {
 	}
 }
 
+// reach asks, and waits for the service's side. Both sides are to be shut, also when there is an error.
+func (s *socketTrial) reach(line, fields, early, key string) (client, service *side, err error) {
+	client, asked, err := s.ask(line, fields, early, key)
+	if err == nil {
+		service, err = meet(asked)
+	}
+	return client, service, err
+}
+
 // open opens a WebSocket between two raw sides; early is sent right behind the request, and along behind the answer.
 func (s *socketTrial) open(path, early, along, key string) (client, service *side, err error) {
-	client, asked, err := s.ask("GET "+path+key+" HTTP/1.1", handshake, early, key)
+	client, service, err = s.reach("GET "+path+key+" HTTP/1.1", handshake, early, key)
 	if err != nil {
-		return client, nil, err
-	}
-	if service, err = meet(asked); err != nil {
-		return client, nil, err
+		return client, service, err
 	}
 	if err = service.send([]byte(switching + along)); err == nil {
 		err = client.readHead()

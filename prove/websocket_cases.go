@@ -211,13 +211,8 @@ func refusedSockets() []socketCase {
 // handshakeFields compares what each side is sent in a handshake.
 func handshakeFields(_ context.Context, s *socketTrial, key string) error {
 	const own = "Origin: https://a.example\r\nSec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nCookie: a=b\r\n"
-	client, asked, err := s.ask("GET /raw/"+key+" HTTP/1.1", handshake+own, "", key)
-	defer shut(client)
-	if err != nil {
-		return err
-	}
-	service, err := meet(asked)
-	defer shut(service)
+	client, service, err := s.reach("GET /raw/"+key+" HTTP/1.1", handshake+own, "", key)
+	defer shut(client, service)
 	if err != nil {
 		return err
 	}
@@ -251,13 +246,8 @@ func hasLine(s *side, line string) bool {
 
 // upgraded wants a request to become a WebSocket.
 func (s *socketTrial) upgraded(line, fields, key string) error {
-	client, asked, err := s.ask(line, fields, "", key)
-	defer shut(client)
-	if err != nil {
-		return err
-	}
-	service, err := meet(asked)
-	defer shut(service)
+	client, service, err := s.reach(line, fields, "", key)
+	defer shut(client, service)
 	if err != nil {
 		return err
 	}
@@ -276,13 +266,8 @@ func (s *socketTrial) answered(line, fields, key string, wish bool, answer, firs
 	if strings.Contains(fields, "Content-Length: 2") {
 		early = "hi"
 	}
-	client, asked, err := s.ask(line, fields, early, key)
-	defer shut(client)
-	if err != nil {
-		return err
-	}
-	service, err := meet(asked)
-	defer shut(service)
+	client, service, err := s.reach(line, fields, early, key)
+	defer shut(client, service)
 	if err != nil {
 		return err
 	}

@@ -13,11 +13,11 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
@@ -303,7 +303,7 @@ func (mistaken) Read(func(uintptr) bool) error  { panic("the engine's mistake") 
 
 func TestFailureOfOneConnection(t *testing.T) {
 	t.Parallel()
-	var log lockedText
+	var log output.Text
 	l := newLone(t, false, slog.New(slog.NewTextHandler(&log, nil)))
 	own, client := pair(t)
 	c := newHTTP1Conn(l.http1, own)
@@ -314,24 +314,6 @@ func TestFailureOfOneConnection(t *testing.T) {
 	if l.fresh.Load() != 0 || !strings.Contains(log.String(), "the engine's mistake") {
 		t.Errorf("%d connections of which nothing is known; %s", l.fresh.Load(), log.String())
 	}
-}
-
-// lockedText is a buffer that may be written to and read at once.
-type lockedText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // Nothing stays behind of requests whose handlers ask for the context, however many there are.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/server"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 )
 
 var limits = server.Limits{HeaderTimeout: time.Minute, BodyTimeout: time.Minute, IdleTimeout: time.Minute,
@@ -298,7 +299,7 @@ func TestApplyUnderLoad(t *testing.T) {
 
 func TestInternalErrorsAreLoggedOnce(t *testing.T) {
 	t.Parallel()
-	var log lockedBuffer
+	var log output.Text
 	s, err := server.New(plain, sluice.HandlerFunc(func(x *sluice.Exchange) error {
 		x.Endpoint = &sluice.Endpoint{Name: "the_endpoint"}
 		if string(x.Request.Path) == "/panic" {
@@ -338,24 +339,6 @@ func TestInternalErrorsAreLoggedOnce(t *testing.T) {
 			t.Errorf("%q: a stack is for panics", line)
 		}
 	}
-}
-
-// lockedBuffer is a buffer that many may write to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func TestHTTP2Rules(t *testing.T) {

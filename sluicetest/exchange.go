@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,3 +147,32 @@ func (s *Stream) Closed() error {
 
 // patience is how long a test waits for what must happen before it calls it missing.
 const patience = 10 * time.Second
+
+// Late is a stream that takes an hour to come, by a clock of its own: for what must go by the time at which a body was there.
+type Late struct {
+	text  *strings.Reader
+	began time.Time
+	there atomic.Bool
+}
+
+// NewLate makes a stream of a text that is asked for at a time.
+func NewLate(text string, began time.Time) *Late {
+	return &Late{text: strings.NewReader(text), began: began}
+}
+
+// Now is the stream's clock: the time at which it began until something was read, and an hour later from then on.
+func (l *Late) Now() time.Time {
+	if l.there.Load() {
+		return l.began.Add(time.Hour)
+	}
+	return l.began
+}
+
+// Read has the hour pass.
+func (l *Late) Read(p []byte) (int, error) {
+	l.there.Store(true)
+	return l.text.Read(p)
+}
+
+// Close does nothing.
+func (*Late) Close(error) {}

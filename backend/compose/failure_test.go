@@ -18,6 +18,7 @@ import (
 	"github.com/sluiceapi/sluice/build"
 	"github.com/sluiceapi/sluice/policy/cache"
 	"github.com/sluiceapi/sluice/sluicetest"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 )
 
 // What refers to an answer that is missing is not asked: nobody could say what it should be asked for.
@@ -181,23 +182,11 @@ endpoints:
 	}
 }
 
-// lines is a log that a test reads.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
 // A panic of a part that is optional is nobody's answer, so the log must have it.
 func TestPanicOfOptional(t *testing.T) {
 	t.Parallel()
 	bad := function.New("bad", func(context.Context, ask) (int, error) { panic("boom") })
-	log := &lines{}
+	log := &output.Text{}
 	n := sluicetest.NodeWith(t, build.Options{Kinds: kinds(bad), Log: slog.New(slog.NewTextHandler(log, nil))}, `
 endpoints:
 	page:
@@ -215,9 +204,7 @@ sluice: 1
 	if a := get(t, n); a.Body != `{"bad":null,"worse":2}` || a.Header["degraded-parts"] != "bad, worse" {
 		t.Errorf("got %+v", a)
 	}
-	log.mu.Lock()
-	defer log.mu.Unlock()
-	if text := log.text.String(); strings.Count(text, "level=ERROR") != 2 || !strings.Contains(text, "boom") || !strings.Contains(text, "part=worse") {
+	if text := log.String(); strings.Count(text, "level=ERROR") != 2 || !strings.Contains(text, "boom") || !strings.Contains(text, "part=worse") {
 		t.Errorf("the log has %s", text)
 	}
 }

@@ -108,8 +108,9 @@ func (c *call) answer() error {
 	r.Status = c.head.Status
 	c.eachField(r.Header.AddBytes)
 	h, b := &c.head, &c.body.content
+	c.conn.bare = h.Bodiless(c.method())
 	switch {
-	case h.Bodiless(c.method()):
+	case c.conn.bare:
 		// A body where there can be none would be read as the next answer.
 		c.last = h.Status == 204 && (h.Chunked || h.Length > 0)
 		b.Start(&c.conn.buffer, c, h1.Counted, 0, &r.Trailer, maxHead)

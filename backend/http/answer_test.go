@@ -9,6 +9,7 @@ import (
 	nethttp "net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,11 +130,15 @@ func TestAnswersOfEachFraming(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := openService(t, []string{answering(t, test.text, !test.kept)})
+			var ahead atomic.Int64
+			s := openService(t, []string{answering(t, test.text, !test.kept)}, func(e *sluice.Env) {
+				e.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			})
 			for range 2 {
 				if a := s.ask(request(nil, test.method, "/")); a.err != nil || a.body != test.body {
 					t.Fatalf("%d, %d bytes, %v", a.status, len(a.body), a.err)
 				}
+				ahead.Add(int64(settle))
 			}
 			if n := s.link().pool.open.Load(); (n == 1) != test.kept {
 				t.Errorf("%d connections are open", n)

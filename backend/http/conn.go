@@ -25,6 +25,8 @@ type conn struct {
 	idleSince       time.Time
 	// reused is set once it was kept: it is quiet, or of no more use.
 	reused bool
+	// bare is set when the last answer had no body because of what it was, and not because its header said so.
+	bare   bool
 	socket socket
 	// records are below TLS; nil without.
 	records *records

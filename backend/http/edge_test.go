@@ -44,16 +44,7 @@ func openEdge(t testing.TB, url, timeouts string, policies ...string) *edge {
 	kinds := []sluice.Kind{Kind, jwt.Kind, ratelimit.Kind, timeout.Kind, compress.Kind, cache.Kind}
 	var nodes build.Switch
 	nodes.Swap(sluicetest.Node(t, text+"    http: {backend: b, path: /}\n", kinds...))
-	s, err := server.New(server.Config{HTTP: "127.0.0.1:0", Drain: server.Drain{Timeout: 20 * time.Second},
-		Limits: server.Limits{WholeTimeout: 200 * time.Millisecond, BodyTimeout: 10 * time.Second}}, &nodes, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve() }()
+	s, served := serve(t, server.Config{HTTP: "127.0.0.1:0", Limits: server.Limits{WholeTimeout: 200 * time.Millisecond, BodyTimeout: 10 * time.Second}}, &nodes)
 	e := &edge{address: s.Addrs().HTTP.String(), server: s, stopped: make(chan error, 1)}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -64,6 +55,22 @@ func openEdge(t testing.TB, url, timeouts string, policies ...string) *edge {
 		<-served
 	})
 	return e
+}
+
+// serve starts a server that is given time to stop, and which the test stops. What Serve returns is sent.
+func serve(t testing.TB, c server.Config, h sluice.Handler) (s *server.Server, served <-chan error) {
+	t.Helper()
+	c.Drain.Timeout = 20 * time.Second
+	s, err := server.New(c, h, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	returned := make(chan error, 1)
+	go func() { returned <- s.Serve() }()
+	return s, returned
 }
 
 // stop begins to stop the node.

@@ -67,6 +67,62 @@ func TestStrayAnswer(t *testing.T) {
 	}
 }
 
+// What comes behind an answer that can have no body, when the next request has gone out already, is not taken for the answer to
+// that either: the connection is let settle for a while.
+func TestLateStrayAnswer(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		passes time.Duration // between the two
+		change func(*Where)
+		conns  int32
+	}{
+		"at once":               {0, func(*Where) {}, 2},
+		"when it has settled":   {settle, func(*Where) {}, 1},
+		"where no other may be": {0, func(w *Where) { w.Pool.Max = 1 }, 1},
+		"where few are kept":    {0, func(w *Where) { w.Pool.MaxIdle = 1 }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var conns atomic.Int32
+			asked, strayed := make(chan struct{}), make(chan struct{})
+			url := rawUpstream(t, func(n int, c net.Conn, r *bufio.Reader) {
+				conns.Add(1)
+				if n == 0 {
+					readHeadOf(r)
+					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 78\r\n\r\n")
+					if test.conns > 1 {
+						go func() { // where it is asked over this one, it fails and does not hang
+							if readHeadOf(r) != "" {
+								close(asked)
+							}
+						}()
+						<-asked
+						io.WriteString(c, stray)
+						close(strayed)
+						return
+					}
+				}
+				readHeadOf(r)
+				if n > 0 {
+					close(asked)
+					<-strayed
+				}
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown")
+			})
+			var ahead atomic.Int64
+			start := time.Now()
+			s := openService(t, []string{url}, test.change, func(e *sluice.Env) {
+				e.Now = func() time.Time { return start.Add(time.Duration(ahead.Load())) }
+			})
+			s.ask(request(nil, "HEAD", "/"))
+			ahead.Add(int64(test.passes))
+			if a := s.ask(request(nil, "GET", "/")); a.body != "own" || conns.Load() != test.conns {
+				t.Errorf("got %+v over %d connections, want %d", a, conns.Load(), test.conns)
+			}
+		})
+	}
+}
+
 // awaitBytes waits until something has come on an idle connection.
 func awaitBytes(t *testing.T, c *conn) {
 	t.Helper()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	nethttp "net/http"
@@ -197,16 +196,7 @@ func TestWebSocketWithTLS(t *testing.T) {
 	t.Cleanup(upstream.Close)
 	node := sluicetest.Node(t, "sluice: 1\nbackends:\n  b:\n    http: {urls: [\""+upstream.URL+"\"], tls: {ca: "+a.CertFile+"}}\n"+
 		"endpoints:\n  x:\n    route: GET /x\n    http: {backend: b, path: /}\n", Kind)
-	s, err := server.New(server.Config{HTTPS: &server.TLS{Address: "127.0.0.1:0", Certificates: []server.Certificate{{Cert: own.CertFile, Key: own.KeyFile}}, MinVersion: "1.2"},
-		Drain: server.Drain{Timeout: 20 * time.Second}}, node, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve() }()
+	s, served := serve(t, server.Config{HTTPS: &server.TLS{Address: "127.0.0.1:0", Certificates: []server.Certificate{{Cert: own.CertFile, Key: own.KeyFile}}, MinVersion: "1.2"}}, node)
 	transport := &nethttp.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Pool()}}
 	c, _, err := websocket.Dial(t.Context(), "wss://"+s.Addrs().HTTPS.String()+"/x", &websocket.DialOptions{HTTPClient: &nethttp.Client{Transport: transport}})
 	if err != nil {

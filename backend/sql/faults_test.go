@@ -101,7 +101,7 @@ func TestDownAtStart(t *testing.T) {
 		t.Error(err)
 	}
 	// A mistake that is found then is told, and leaks nothing.
-	eventually(t, "the mistake", func() bool { return strings.Contains(n.log.String(), "does not fit its tables") })
+	n.log.Await(t, "does not fit its tables", 1)
 	if log := n.log.String(); !strings.Contains(log, `nope`) || !strings.Contains(log, `endpoint="GET /broken"`) {
 		t.Errorf("the log does not name the mistake:\n%s", log)
 	}

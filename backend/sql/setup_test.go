@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/backend/sql/sqlite"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 )
 
 // tables are what most tests work on.
@@ -28,28 +29,10 @@ type node struct {
 	opened sluice.Opened
 	env    *sluice.Env
 	dir    string
-	log    journal
+	log    output.Text
 	// held is what keeps the node from being ready.
 	held  holds
 	store *store
-}
-
-// journal is a log that may be written and read at once.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 // holds counts what a node was told to wait for.

@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/sluiceapi/sluice/sluicetest/output"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
@@ -61,28 +61,14 @@ type follower struct {
 	*Follower
 	cert, key string
 	taken     chan string
-
-	mu  sync.Mutex // guards log
-	log strings.Builder
-}
-
-func (f *follower) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.log.Write(p)
-}
-
-func (f *follower) logged(text string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return strings.Count(f.log.String(), text)
+	log       output.Text
 }
 
 func follow(t *testing.T, cert, key string) *follower {
 	t.Helper()
 	f := &follower{cert: cert, key: key, taken: make(chan string, 100)}
 	var err error
-	f.Follower, err = Follow(slog.New(slog.NewTextHandler(f, nil)), []string{cert, key, "", cert}, func(c Content) error {
+	f.Follower, err = Follow(slog.New(slog.NewTextHandler(&f.log, nil)), []string{cert, key, "", cert}, func(c Content) error {
 		pair, err := c.Pair(cert, key)
 		if err == nil {
 			f.taken <- pair.Leaf.Subject.CommonName
@@ -127,14 +113,10 @@ func TestFollow(t *testing.T) {
 
 	// A certificate whose key is not there yet is told of once, and what was before stays.
 	write(t, cert, second.CertPEM)
-	for end := time.Now().Add(20 * time.Second); f.logged("private key does not match") == 0; <-time.After(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the log says nothing:\n%s", f.log.String())
-		}
-	}
+	f.log.Await(t, "private key does not match", 1)
 	write(t, key, second.KeyPEM)
 	f.await(t, "second")
-	if n := f.logged("level=ERROR"); n != 1 {
+	if n := strings.Count(f.log.String(), "level=ERROR"); n != 1 {
 		t.Errorf("%d errors are logged, want 1:\n%s", n, f.log.String())
 	}
 

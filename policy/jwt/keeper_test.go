@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/sluicetest/issuer"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 )
 
 func startIssuer(t testing.TB) *issuer.Issuer {
@@ -180,7 +181,7 @@ func TestMisbehavingIssuer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, clock, log := startIssuer(t), newClock(), &logged{}
+			s, clock, log := startIssuer(t), newClock(), &output.Text{}
 			h := remotePolicy(t, environment(t, clock.time, log), s, true, nil)
 			k := h.verifier.keys.(*keeper)
 			token := s.Token(s.Claims(testAudience, "ann"))
@@ -207,7 +208,7 @@ func TestMisbehavingIssuer(t *testing.T) {
 
 func TestKeysTooOld(t *testing.T) {
 	t.Parallel()
-	s, clock, log := startIssuer(t), newClock(), &logged{}
+	s, clock, log := startIssuer(t), newClock(), &output.Text{}
 	h := remotePolicy(t, environment(t, clock.time, log), s, true, nil)
 	token := s.Token(map[string]any{"iss": s.Name(), "aud": testAudience, "sub": "ann", "exp": clock.time().Unix() + 1e6})
 	s.SetMode(issuer.Failing)
@@ -362,9 +363,9 @@ func TestHTTPS(t *testing.T) {
 	if got := why(h, s.Token(s.Claims(testAudience, "ann"))); got != "" {
 		t.Errorf("%q", got)
 	}
-	log := &logged{}
+	log := &output.Text{}
 	remotePolicy(t, environment(t, nil, log), s, false, nil)
-	eventually(t, "the certificate is refused", func() bool { return strings.Contains(log.String(), "x509") })
+	log.Await(t, "x509", 1)
 }
 
 func TestBadAuthorities(t *testing.T) {
@@ -410,7 +411,7 @@ func TestFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	first, second := must(issuer.NewKey("ES256", "a")), must(issuer.NewKey("ES256", "b"))
 	path := keyFile(t, first.JWK())
-	log := &logged{}
+	log := &output.Text{}
 	h := policy(t, environment(t, nil, log), config(func(c *Config) { c.Keys = path }))
 	write := func(text string) {
 		if err := os.WriteFile(string(path)+".new", []byte(text), 0o600); err != nil {
@@ -424,7 +425,7 @@ func TestFileIsReadAgain(t *testing.T) {
 		t.Fatalf("%q", got)
 	}
 	write("broken")
-	eventually(t, "the broken file is told of", func() bool { return strings.Contains(log.String(), "cannot be read") })
+	log.Await(t, "cannot be read", 1)
 	if got := why(h, first.Token(good(nil))); got != "" {
 		t.Errorf("with a broken file: %q", got)
 	}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/sluicetest/issuer"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 )
 
 // The log tells what is wrong, the client does not learn it.
 func TestTheLogTellsWhy(t *testing.T) {
 	t.Parallel()
-	log := &logged{}
+	log := &output.Text{}
 	h := policy(t, environment(t, nil, log), config(func(c *Config) { c.Keys = keyFile(t) }))
 	x := exchange(keyOf(t, "EdDSA").Token(good(func(c map[string]any) { c["aud"] = "other" })))
 	x.Endpoint = &sluice.Endpoint{Name: "list"}
@@ -28,7 +29,7 @@ func TestTheLogTellsWhy(t *testing.T) {
 
 func TestTheLogIsNotFlooded(t *testing.T) {
 	t.Parallel()
-	log, clock := &logged{}, newClock()
+	log, clock := &output.Text{}, newClock()
 	h := policy(t, environment(t, clock.time, log), config(func(c *Config) { c.Keys = keyFile(t) }))
 	for range 1000 {
 		h.Serve(exchange("junk"))
@@ -46,7 +47,7 @@ func TestTheLogIsNotFlooded(t *testing.T) {
 // Neither tokens nor secrets stand in the log, in errors, or in what a config prints of itself.
 func TestNothingSecretIsLogged(t *testing.T) {
 	t.Parallel()
-	s, log, clock := startIssuer(t), &logged{}, newClock()
+	s, log, clock := startIssuer(t), &output.Text{}, newClock()
 	env := environment(t, nil, log)
 	secret := keyOf(t, "HS256")
 	hidden := []string{string(secret.Private.([]byte)), issuer.Encode(secret.Private.([]byte))}

@@ -1,7 +1,6 @@
 package jwt
 
 import (
-	"bytes"
 	"encoding/json"
 	"log/slog"
 	"sync"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/sluiceapi/sluice"
 	"github.com/sluiceapi/sluice/sluicetest/issuer"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 )
 
 // The names that tests use.
@@ -59,32 +59,14 @@ func (c *clock) move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// logged is what was logged, as text. It may be written at once by many.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // environment is one that ends with the test.
-func environment(t testing.TB, now func() time.Time, log *logged) *sluice.Env {
+func environment(t testing.TB, now func() time.Time, log *output.Text) *sluice.Env {
 	t.Helper()
 	if now == nil {
 		now = time.Now
 	}
 	if log == nil {
-		log = &logged{}
+		log = &output.Text{}
 	}
 	env := &sluice.Env{
 		Name: "jwt", Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: sluice.NoMetrics{}, Now: now,

@@ -402,29 +402,15 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// slow is a body that takes an hour, by a clock of the test.
-type slow struct {
-	io.Reader
-	hours *atomic.Int64
-}
-
-func (s slow) Read(p []byte) (int, error) {
-	s.hours.Store(1)
-	return s.Reader.Read(p)
-}
-
-func (slow) Close(error) {}
-
 // What stands below goes by the time at which the body was there.
 func TestTimeAfterBody(t *testing.T) {
 	t.Parallel()
-	var hours atomic.Int64
 	came := time.Now()
-	now := func() time.Time { return came.Add(time.Duration(hours.Load()) * time.Hour) }
+	body := sluicetest.NewLate("body", came)
 	var saw time.Time
-	n := node(t, func(x *sluice.Exchange) error { saw = x.Now(now); return nil }, "retry")
+	n := node(t, func(x *sluice.Exchange) error { saw = x.Now(body.Now); return nil }, "retry")
 	x := sluicetest.Exchange(t, "PUT /a", "")
-	x.Request.Body.SetStream(slow{strings.NewReader("body"), &hours}, 4)
+	x.Request.Body.SetStream(body, 4)
 	x.Arrived(came)
 	if a := sluicetest.Do(n, x); a.Status != 200 || !saw.Equal(came.Add(time.Hour)) {
 		t.Errorf("%+v, and below it is %v behind the arrival", a, saw.Sub(came))

@@ -1,6 +1,7 @@
 package battery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,27 +10,9 @@ import (
 
 // Backward has the origin give answers, and compares what the client gets with what is demanded, as Forward does for
 // requests. A Date is added where there is none, and nothing else.
-func (p *Proxy) Backward(ctx context.Context) *Report {
-	all := backward()
-	return p.each(ctx, len(all), func(i int, r *Report) {
-		one := all[i]
-		for _, at := range p.places(one.sent) {
-			r.Sent++
-			got := p.backward(one, at)
-			if one.mark != "" && p.NetHTTP {
-				if r.Marked++; got == "" {
-					r.Faults = append(r.Faults, Fault{Case: one.name, Way: split(at), Sent: one.sent, Got: "just that", Want: "what the case is marked with: " + one.mark})
-				}
-				return
-			}
-			if got != "" {
-				r.Faults = append(r.Faults, Fault{Case: one.name, Way: split(at), Sent: one.sent, Got: got, Want: fmt.Sprintf("%q", one.want)})
-				return
-			}
-		}
-	})
-}
+func (p *Proxy) Backward(ctx context.Context) *Report { return p.compare(ctx, backward(), p.backward) }
 
+// backward has one answer given in one way and tells what is wrong with what the client got.
 func (p *Proxy) backward(one passage, at int) string {
 	key := p.key()
 	p.Origin.play(key, &act{name: one.name, pieces: pieces(one.sent, at), closes: one.closes})
@@ -39,10 +22,7 @@ func (p *Proxy) backward(one passage, at int) string {
 		return err.Error()
 	}
 	defer c.close()
-	method := one.method
-	if method == "" {
-		method = "GET"
-	}
+	method := cmp.Or(one.method, "GET")
 	send(c, []string{method + " /" + key + " HTTP/1.1\r\nHost: a\r\n\r\n"})
 	interim, m, err := c.informed(method)
 	if err != nil {
@@ -67,11 +47,7 @@ func (p *Proxy) backward(one passage, at int) string {
 	if slices.Contains(m.values("Connection"), "close") {
 		return ""
 	}
-	send(c, []string{"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"})
-	if _, next, err := c.informed("GET"); err != nil || string(next.body) != "plain" {
-		return fmt.Sprintf("all, and for the next request %.300q and %v", c.raw.String(), err)
-	}
-	return ""
+	return c.again()
 }
 
 // backward are answers and what must come of them.

@@ -194,30 +194,19 @@ func (t *Target) Run(ctx context.Context) *Report {
 		all.Go(func() { r.one(c) })
 	}
 	for _, d := range dialogues() {
-		if !r.acquire() {
+		if !r.more(&all, func() { r.talk(d) }) {
 			break
 		}
-		r.mu.Lock()
-		r.report.Cases++
-		r.mu.Unlock()
-		all.Go(func() {
-			defer r.release()
-			r.talk(d)
-		})
 	}
 	for i, p := range t.pipelines() {
-		if !r.acquire() {
-			break
-		}
-		r.mu.Lock()
-		r.report.Cases++
-		r.mu.Unlock()
-		all.Go(func() {
-			defer r.release()
+		row := func() {
 			if f := r.row(i, p); f != nil {
 				r.fault(*f)
 			}
-		})
+		}
+		if !r.more(&all, row) {
+			break
+		}
 	}
 	if t.Hasty != "" {
 		late := slow()

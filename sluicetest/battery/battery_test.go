@@ -29,6 +29,27 @@ func TestNames(t *testing.T) {
 // serve answers whatever comes over a connection with the same text, once or each time that something comes.
 func serve(t *testing.T, text string, once bool) *Target {
 	t.Helper()
+	address := listen(t, func(c net.Conn) {
+		defer c.Close()
+		p := make([]byte, 1<<20)
+		for {
+			if _, err := c.Read(p); err != nil {
+				return
+			}
+			io.WriteString(c, text)
+			if once {
+				c.(*net.TCPConn).CloseWrite()
+				io.Copy(io.Discard, c)
+				return
+			}
+		}
+	})
+	return &Target{Address: address, MaxHeader: 8 << 10, MaxBody: 1 << 10, Splits: 2, few: true}
+}
+
+// listen has each connection served, until the test ends, by what closes it.
+func listen(t *testing.T, serve func(c net.Conn)) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,28 +61,14 @@ func serve(t *testing.T, text string, once bool) *Target {
 			if err != nil {
 				return
 			}
-			all.Go(func() {
-				defer c.Close()
-				p := make([]byte, 1<<20)
-				for {
-					if _, err := c.Read(p); err != nil {
-						return
-					}
-					io.WriteString(c, text)
-					if once {
-						c.(*net.TCPConn).CloseWrite()
-						io.Copy(io.Discard, c)
-						return
-					}
-				}
-			})
+			all.Go(func() { serve(c) })
 		}
 	})
 	t.Cleanup(func() {
 		l.Close()
 		all.Wait()
 	})
-	return &Target{Address: l.Addr().String(), MaxHeader: 8 << 10, MaxBody: 1 << 10, Splits: 2, few: true}
+	return l.Addr().String()
 }
 
 // TestLaxServer has a server that finds everything in order fail in every case.

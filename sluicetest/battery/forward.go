@@ -1,6 +1,7 @@
 package battery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -29,13 +30,15 @@ type passage struct {
 
 // Forward sends requests through the proxy and compares what its origin gets with what is demanded, byte by byte but for
 // the framing of bodies: no field lost, added or changed, but for those of the hop.
-func (p *Proxy) Forward(ctx context.Context) *Report {
-	all := forwarded()
+func (p *Proxy) Forward(ctx context.Context) *Report { return p.compare(ctx, forwarded(), p.forward) }
+
+// compare tries each passage in all ways; try tells what came of it that is not what is demanded.
+func (p *Proxy) compare(ctx context.Context, all []passage, try func(one passage, at int) string) *Report {
 	return p.each(ctx, len(all), func(i int, r *Report) {
 		one := all[i]
 		for _, at := range p.places(one.sent) {
 			r.Sent++
-			got := p.forward(one, at)
+			got := try(one, at)
 			if one.mark != "" && p.NetHTTP {
 				if r.Marked++; got == "" {
 					r.Faults = append(r.Faults, Fault{Case: one.name, Way: split(at), Sent: one.sent, Got: "just that", Want: "what the case is marked with: " + one.mark})
@@ -74,10 +77,7 @@ func (p *Proxy) forward(one passage, at int) string {
 	if err != nil {
 		return err.Error()
 	}
-	host := one.host
-	if host == "" {
-		host = "a"
-	}
+	host := cmp.Or(one.host, "a")
 	asked := host
 	if strings.Contains(one.sent, "/named/") {
 		asked = p.Origin.Address()

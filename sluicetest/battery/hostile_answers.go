@@ -2,6 +2,7 @@ package battery
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,19 +77,15 @@ func (p *Proxy) provoke(one hostile, at int) string {
 		return err.Error()
 	}
 	defer c.close()
-	method := one.method
-	if method == "" {
-		method = "GET"
-	}
+	method := cmp.Or(one.method, "GET")
 	send(c, []string{method + " /" + key + " HTTP/1.1\r\nHost: a\r\n" + one.asks + "\r\n"})
 	_, m, err := c.informed(method)
 	if got := one.judge(m, err, c.raw.Bytes()); got != "" {
 		return got
 	}
 	if err == nil {
-		send(c, []string{"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"})
-		if _, next, err := c.informed("GET"); err != nil || string(next.body) != "plain" {
-			return fmt.Sprintf("all, and for the next request %.300q and %v", c.raw.String(), err)
+		if wrong := c.again(); wrong != "" {
+			return wrong
 		}
 	}
 	if (one.want == gateway || one.want == broken) && !one.closes {

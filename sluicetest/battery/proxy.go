@@ -155,3 +155,12 @@ endpoints:
     http: {host: pass}
 `, origin)
 }
+
+// again asks for something else over the same connection and tells what is wrong with the answer.
+func (c *conn) again() string {
+	send(c, []string{"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"})
+	if _, m, err := c.informed("GET"); err != nil || string(m.body) != "plain" {
+		return fmt.Sprintf("all, and for the next request %.300q and %v", c.raw.String(), err)
+	}
+	return ""
+}

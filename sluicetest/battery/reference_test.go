@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -32,25 +31,7 @@ func TestReference(t *testing.T) {
 
 func startReference(t *testing.T, timeout time.Duration) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { (&reference{Conn: c, r: bufio.NewReader(c), timeout: timeout}).serve() })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		all.Wait()
-	})
-	return l.Addr().String()
+	return listen(t, func(c net.Conn) { (&reference{Conn: c, r: bufio.NewReader(c), timeout: timeout}).serve() })
 }
 
 // reference serves one connection.

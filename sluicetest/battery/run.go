@@ -55,6 +55,21 @@ func (r *run) acquire() bool {
 
 func (r *run) release() { <-r.slots }
 
+// more begins one more case in a slot; false when the run is over.
+func (r *run) more(all *sync.WaitGroup, f func()) bool {
+	if !r.acquire() {
+		return false
+	}
+	r.mu.Lock()
+	r.report.Cases++
+	r.mu.Unlock()
+	all.Go(func() {
+		defer r.release()
+		f()
+	})
+	return true
+}
+
 // one sends a case in all ways, in the slot that it holds. What fails whole is not split too.
 func (r *run) one(c Case) {
 	fault := r.try(c, whole)

@@ -1,7 +1,6 @@
 package redis_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,27 +14,10 @@ import (
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 	"github.com/sluiceapi/sluice/state/redis"
 )
-
-// log keeps what is logged.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // eventually waits until something holds.
 func eventually(t *testing.T, what string, holds func() bool) {
@@ -73,8 +55,8 @@ func TestDownAtStart(t *testing.T) {
 	r := servers.StartRedis(t, servers.RedisOptions{Password: "hush"})
 	r.Kill()
 	began := time.Now()
-	var l log
-	s := openWith(t, redis.Config{URL: sluice.Secret(r.URL())}, slog.NewTextHandler(&l, nil), sluice.NoMetrics{})
+	var log output.Text
+	s := openWith(t, redis.Config{URL: sluice.Secret(r.URL())}, slog.NewTextHandler(&log, nil), sluice.NoMetrics{})
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("to open it took %s", took)
 	}
@@ -90,7 +72,7 @@ func TestDownAtStart(t *testing.T) {
 	if first := <-heard; first != nil {
 		t.Errorf("heard %q, want nil first", first)
 	}
-	if told := l.String(); strings.Contains(told, "hush") || strings.Count(told, "cannot be reached") != 1 || strings.Count(told, "answers again") != 1 {
+	if told := log.String(); strings.Contains(told, "hush") || strings.Count(told, "cannot be reached") != 1 || strings.Count(told, "answers again") != 1 {
 		t.Errorf("the log does not tell once that redis was away, and that it is back, without its password:\n%s", told)
 	}
 }
@@ -98,14 +80,14 @@ func TestDownAtStart(t *testing.T) {
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	r := servers.StartRedis(t, servers.RedisOptions{Password: "right"})
-	var l log
-	s := openWith(t, redis.Config{URL: sluice.Secret("redis://:wrongest@" + r.Address())}, slog.NewTextHandler(&l, nil), sluice.NoMetrics{})
+	var log output.Text
+	s := openWith(t, redis.Config{URL: sluice.Secret("redis://:wrongest@" + r.Address())}, slog.NewTextHandler(&log, nil), sluice.NoMetrics{})
 	if answers(s) {
 		t.Error("redis answers to a wrong password")
 	}
-	eventually(t, "the log tells of it", func() bool { return strings.Contains(l.String(), "WRONGPASS") })
-	if strings.Contains(l.String(), "wrongest") {
-		t.Errorf("the log tells the password:\n%s", l.String())
+	log.Await(t, "WRONGPASS", 1)
+	if strings.Contains(log.String(), "wrongest") {
+		t.Errorf("the log tells the password:\n%s", log.String())
 	}
 }
 

@@ -1,16 +1,15 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/sluiceapi/sluice"
+	"github.com/sluiceapi/sluice/sluicetest/output"
 	"github.com/sluiceapi/sluice/sluicetest/servers"
 )
 
@@ -18,25 +17,7 @@ import (
 type setup struct {
 	t *testing.T
 	*Cluster
-	log journal
-}
-
-// journal is a log that may be written and read at once.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
+	log output.Text
 }
 
 // open opens a cluster of the servers that the URLs name.
