@@ -47,7 +47,7 @@ func TestBatchTooBig(t *testing.T) {
 			must(t, c.Prepare(t.Context(), plain))
 			must(t, c.Prepare(t.Context(), long))
 			if grouped {
-				quick(plain, long)
+				c.quick(plain, long)
 			}
 			got := strings.Join(c.tryBatch(t, &err, plain, "1", long, "2000000", new, "1", plain, "2", long, "1"), " ")
 			if want := `{"n":1} large behind behind behind`; !IsTooBig(err) || IsGone(err) || got != want {
@@ -103,7 +103,7 @@ func answers(t *testing.T, all []byte, piece, group int) (got []string, err erro
 	c.kept.init()
 	s := &Stmt{SQL: "SELECT 1 AS n", Columns: []Column{{Name: "n", form: form{text, text}}}}
 	must(t, s.fill())
-	p := &prepared{alike: true, columns: []form{s.Columns[0].form}}
+	p := &prepared{alike: true, steady: true, columns: []form{s.Columns[0].form}}
 	c.kept.known[s] = p
 	now := time.Now()
 	var errands []*Errand

@@ -47,6 +47,8 @@ type batch struct {
 	group  int
 	// alone are those of the flight that are in no group, while it is put together.
 	alone []flight
+	// shares tells whether statements may share a Sync on this connection, if they are steady.
+	shares bool
 	// unprepared are the numbers of errands that wait until their statements are prepared.
 	unprepared []int
 	// complete is how many of the flight are answered. Broken is set when one of the group has failed.
@@ -54,8 +56,6 @@ type batch struct {
 	broken   bool
 	// slow is how many errands of the batch ran into the time of the line.
 	slow int
-	// shares tells whether statements may share a Sync on this connection, if they are steady.
-	shares bool
 	timing
 }
 
@@ -71,10 +71,11 @@ type flight struct {
 }
 
 // Batch runs errands on a line: what fails of one is said to that one. Those whose statements are prepared go out in one
-// write; then the other statements are prepared, and the rest goes out in another. Errands that are known to be quick, and
-// to fail seldom, share a transaction, if they can do nothing that another in it would notice. Done is called for each errand once it is answered, by its number, in any order;
-// from then on the errand is its caller's. Those that were not done when Batch returns were not answered: then it returns why,
-// and the connection is of no more use.
+// write; then the other statements are prepared, and the rest goes out in another. Errands that can do nothing which the
+// others would notice (steady), are known to be quick and seldom fail, share a transaction: those behind one that fails there
+// have a detour. Done is called for each errand once it is answered, by its number, in any order; from then on the errand is
+// its caller's. Those that were not done when Batch returns were not answered: then it returns why, and the connection is of
+// no more use.
 func (c *Conn) Batch(errands []*Errand, done func(int)) error {
 	if err := c.idle(); err != nil {
 		return err
@@ -158,8 +159,7 @@ func (c *Conn) prepareAll(errands []*Errand, done func(int)) error {
 // empty begins a flight.
 func (b *batch) empty() { b.flight, b.alone = b.flight[:0], b.alone[:0] }
 
-// board puts an errand in flight: in the group if it is steady, and known to be quick and to fail seldom. It is
-// false if it has a detour.
+// board puts an errand in flight: in the group if it is steady, known to be quick, and fails seldom. It is false if it has a detour.
 func (b *batch) board(e *Errand, i int, p *prepared, now time.Time) bool {
 	if !p.alike {
 		e.detour = Apart
@@ -167,7 +167,7 @@ func (b *batch) board(e *Errand, i int, p *prepared, now time.Time) bool {
 	}
 	e.columns = p.columns
 	f := flight{at: i, stmt: e.stmt, prepared: p, trial: e.trial}
-	if !e.trial && p.steady && e.stmt.pace.inGroup(now) {
+	if p.steady && !e.trial && e.stmt.pace.inGroup(now) {
 		b.flight = append(b.flight, f)
 	} else {
 		b.alone = append(b.alone, f)

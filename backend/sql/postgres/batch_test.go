@@ -12,14 +12,10 @@ import (
 // lineTime is more than what is quick ever takes, on a machine that is busy.
 const lineTime = time.Second
 
-// unseen makes a function that calls one of PostgreSQL's, and is not seen to: for there are no volatile ones in groups.
-const unseen = `CREATE FUNCTION unseen(text, text) RETURNS text LANGUAGE plpgsql STABLE AS
-	'DECLARE said text; BEGIN EXECUTE format(''SELECT pg_%s(%s)'', $1, $2) INTO said; RETURN said; END'`
-
 // line is a connection that many share.
 func line(t testing.TB, statements ...string) *Conn {
 	t.Helper()
-	c := open(t, append(statements, unseen)...)
+	c := open(t, statements...)
 	must(t, c.AsLine(t.Context(), lineTime))
 	return c
 }

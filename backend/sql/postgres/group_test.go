@@ -18,11 +18,21 @@ func quick(statements ...*Stmt) {
 	}
 }
 
+// quick has statements be known to be quick, and those be taken for steady that are prepared.
+func (c *Conn) quick(statements ...*Stmt) {
+	quick(statements...)
+	for _, s := range statements {
+		if p := c.kept.known[s]; p != nil {
+			p.steady = true
+		}
+	}
+}
+
 // wantGroup runs statements that are known to be quick.
 func (c *Conn) wantGroup(t testing.TB, want string, asked ...any) {
 	t.Helper()
 	for i := 0; i < len(asked); i += 2 {
-		quick(asked[i].(*Stmt))
+		c.quick(asked[i].(*Stmt))
 	}
 	c.wantBatch(t, want, asked...)
 	if c.err == nil && c.batch.group != len(asked)/2 {
@@ -64,7 +74,7 @@ func TestBatchGroups(t *testing.T) {
 func TestBatchGroupFails(t *testing.T) {
 	t.Parallel()
 	c := line(t, "CREATE TABLE t (id int PRIMARY KEY)")
-	plain, nap := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT $1::int AS s FROM unseen('sleep', $1::int::text)")
+	plain, nap := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int)")
 	many, long := describe(t, c, "SELECT n FROM generate_series(1, $1::int) AS n"), describe(t, c, "SELECT repeat('x', $1::int) AS x")
 	c.wantBatch(t, `{"n":1} {"s":0} {"n":1} {"x":"x"}`, plain, "1", nap, "0", many, "1", long, "1")
 	for range 2 {
@@ -77,8 +87,8 @@ func TestBatchGroupFails(t *testing.T) {
 	if !c.Usable() {
 		t.Error("the line is of no more use")
 	}
-	quick(plain, nap)
-	lone := describe(t, c, "SELECT $1::int AS s FROM unseen('sleep', $1::int::text) AS lone")
+	c.quick(plain, nap)
+	lone := describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int) AS lone")
 	var err error
 	got := strings.Join(c.tryBatch(t, &err, lone, "60", nap, "60", plain, "1", lone, "1"), " ")
 	if want := "slow slow behind behind"; err == nil || c.Usable() || got != want { // the group first, and then the line is broken off
@@ -90,10 +100,10 @@ func TestBatchGroupFails(t *testing.T) {
 func TestBatchGroupKilled(t *testing.T) {
 	t.Parallel()
 	c := line(t)
-	plain, kill := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT unseen('terminate_backend', pg_backend_pid()::text) AS killed WHERE $1::int > 0")
+	plain, kill := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT pg_terminate_backend(pg_backend_pid()) AS killed WHERE $1::int > 0")
 	long := describe(t, c, "SELECT repeat('x', $1::int) AS x")
 	c.wantBatch(t, `{"n":1} {"x":"x"} `, plain, "1", long, "1", kill, "0")
-	quick(plain, kill, long)
+	c.quick(plain, kill, long)
 	var err error
 	got := c.tryBatch(t, &err, plain, "1", long, "20000", plain, "2", kill, "1", plain, "3", plain, "4")
 	got[1] = strings.ReplaceAll(got[1], "x", "")
@@ -106,7 +116,7 @@ func TestBatchGroupKilled(t *testing.T) {
 func TestBatchGroupSlow(t *testing.T) {
 	t.Parallel()
 	c := line(t)
-	plain, sleeps := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT $1::int AS s FROM unseen('sleep', $1::int || 'e-3')")
+	plain, sleeps := describe(t, c, "SELECT $1::int AS n"), describe(t, c, "SELECT $1::int AS s FROM pg_sleep($1::int / 1000.0)")
 	var asked []any
 	var want []string
 	for i := range MaxBatch - 1 {
