@@ -93,9 +93,9 @@ type Pool struct {
 	// so that slow clients do not keep short ones waiting.
 	Max int `yaml:"max" min:"1" max:"10000"`
 	// How many of the connections are lines, which reads share: what many clients ask at the same moment goes to the server
-	// together. Quick ones share a transaction, so that now() is the same to them, if they call no volatile function: what one
-	// could do to another. Each of the rest is a transaction of its own, and where default_transaction_isolation is
-	// serializable all are. So a few connections serve more reads than many did, with less work on both sides. Statements that
+	// together. Those that are quick and call no volatile function share a transaction: they can do nothing to each other,
+	// and now() is the same for them. Each other is a transaction of its own, and so are all where the session's
+	// default_transaction_isolation is serializable. So a few connections serve more reads than many did, with less work on both sides. Statements that
 	// turn out to be slow or to give many rows have a connection of their own, as transactions, writes and long answers have.
 	// More lines are of use where one node reads more than a few processors of the server can answer; 0 turns them off. Less
 	// than half of max may be lines: with a max of 2 there are none.

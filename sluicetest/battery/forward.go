@@ -170,7 +170,7 @@ func forwarded() []passage {
 		{name: "request: a body in chunks stays in chunks, without their extensions", sent: post + "Transfer-Encoding: chunked\r\n\r\n1;a=b\r\na\r\n2;c=\"d\"\r\nbc\r\n0;e\r\n\r\n",
 			want: posted + "Transfer-Encoding: chunked\r\n\r\nabc"},
 		{name: "request: a coding is said in one form", sent: post + "transfer-encoding:  Chunked \r\n\r\n3\r\nabc\r\n0\r\n\r\n", want: posted + "Transfer-Encoding: chunked\r\n\r\nabc"},
-		{name: "request: trailers pass", mark: "net/http takes the Trailer field out", sent: post + "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n",
+		{name: "request: trailers pass", sent: post + "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n",
 			want: posted + "Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\nabc\r\n-- trailer\r\nX-Sum: 1"},
 		{name: "request: trailers that were not announced pass", sent: post + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-Sum: 1\r\nB: 2\r\n\r\n",
 			want: posted + "Transfer-Encoding: chunked\r\n\r\nabc\r\n-- trailer\r\nx-Sum: 1\r\nB: 2"},
