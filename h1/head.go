@@ -2,6 +2,7 @@ package h1
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/sluiceapi/sluice"
 )
@@ -129,6 +130,19 @@ var token = func() (t [256]bool) {
 
 // plain tells whether b has no control character but HTAB (RFC 9110, section 5.5).
 func plain(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		// Eight bytes at a time: is one below space, or DEL? HTAB is looked at alone.
+		const each = 0x0101010101010101
+		w := binary.LittleEndian.Uint64(b)
+		del := w ^ 0x7f*each
+		if ((w-' '*each)&^w|(del-each)&^del)&(0x80*each) != 0 && !plainEach(b[:8]) {
+			return false
+		}
+	}
+	return plainEach(b)
+}
+
+func plainEach(b []byte) bool {
 	for _, c := range b {
 		if control[c] {
 			return false

@@ -38,6 +38,8 @@ type http1Conn struct {
 	refused       error
 	// fresh is set until the first request.
 	fresh bool
+	// over is when the last answer was out, where it is known without a look at the clock: it went out as soon as it was made.
+	over time.Time
 	// late tells that the client has had all its time, so no more is spent on parting with it than must be.
 	late bool
 

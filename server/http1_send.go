@@ -19,6 +19,9 @@ func (c *http1Call) putHead(bodiless bool) {
 		c.going.Unlock()
 	}
 	r := &c.x.Response
+	if c.conn.over = c.now; r.Body.Stream != nil {
+		c.conn.over = time.Time{}
+	}
 	dst, own := appendHeader(appendStatusLine(c.pending[:0], r.Status), &r.Header)
 	if !own.dated {
 		dst = h1.AppendField(dst, dateName, c.conn.engine.date(c.now))
@@ -185,6 +188,7 @@ func (c *http1Conn) write(p []byte, limit func() time.Time) error {
 		p = p[n:]
 	}
 	for len(p) > 0 {
+		c.over = time.Time{}
 		c.socket.SetWriteDeadline(limit())
 		n, err := c.conn.Write(p[:min(len(p), stretch)])
 		if err != nil {
@@ -203,6 +207,7 @@ func (c *http1Conn) lost(err error) error {
 
 // writeAll is write for what lies in several places.
 func (c *http1Conn) writeAll(p *net.Buffers, limit func() time.Time) error {
+	c.over = time.Time{}
 	c.socket.SetWriteDeadline(limit())
 	if _, err := p.WriteTo(c.conn); err != nil {
 		return c.lost(err)

@@ -156,7 +156,11 @@ func (c *http1Conn) idle() {
 		c.readBy(time.Time{})
 		return
 	}
-	if now := c.engine.clock(); c.wanted.Before(now.Add(t)) || c.wanted.After(now.Add(t+t/8)) {
+	now := c.over
+	if now.IsZero() {
+		now = c.engine.clock()
+	}
+	if c.wanted.Before(now.Add(t)) || c.wanted.After(now.Add(t+t/8)) {
 		c.readBy(now.Add(t + t/16))
 	}
 }

@@ -175,6 +175,25 @@ var messageCases = []engineCase{
 		c.answer(t, "GET")
 		c.closed(t)
 	}},
+	{"a connection is kept behind an answer that took longer than it may idle", func(t *testing.T, e *engineTest) {
+		e.limits.IdleTimeout = 2 * time.Second
+		stream := NewStream()
+		e.serve(t, func(x *sluice.Exchange) error {
+			if string(x.Request.Path) == "/" {
+				return ok(x)
+			}
+			x.Response.Body.SetStream(stream, -1)
+			return nil
+		})
+		c := e.dial(t)
+		c.send(t, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+		timer := time.AfterFunc(e.limits.IdleTimeout+e.limits.IdleTimeout/4, func() { stream.Finish(nil) })
+		defer timer.Stop()
+		c.answer(t, "GET")
+		c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		_, body := c.answer(t, "GET")
+		wantBody(t, body, "ok")
+	}},
 	{"a short body that nobody reads keeps the connection", func(t *testing.T, e *engineTest) {
 		e.serve(t, func(x *sluice.Exchange) error {
 			if string(x.Request.Path) == "/refuse" {
