@@ -24,13 +24,13 @@ func cpuGoal(title string, entries []*entry, other string, most float64) goal {
 // rateGoal is about requests per second beside a rival's.
 func rateGoal(title string, entries []*entry, other string, least float64) goal {
 	return ratioGoal(goal{what: title + ": requests/s beside " + other, limit: least, least: true}, entries, other,
-		func(r result) float64 { return r.perSecond })
+		result.rate)
 }
 
 func ratioGoal(g goal, entries []*entry, other string, figure func(result) float64) goal {
 	sluice, rival := find(entries, sluiceName), find(entries, other)
 	if sluice != nil && rival != nil {
-		g.measured, g.got = true, figure(sluice.best)/figure(rival.best)
+		g.measured, g.got = true, sluice.ratio(rival, figure)
 	}
 	return g
 }

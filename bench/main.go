@@ -89,7 +89,7 @@ func newFlags(name string) (*flag.FlagSet, *settings) {
 	s := &settings{}
 	flags := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
 	flags.DurationVar(&s.duration, "duration", 2*time.Second, "length of a measured run, in whole seconds")
-	flags.IntVar(&s.runs, "runs", 5, "measured runs of each; the one with the most requests counts")
+	flags.IntVar(&s.runs, "runs", 7, "measured runs of each; the table has the one with the most requests, ratios are medians over all")
 	flags.IntVar(&s.connections, "connections", 64, "keep-alive connections")
 	flags.Func("only", "measure only these, by name, with commas between", func(text string) error {
 		s.only = strings.Split(text, ",")

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -14,14 +16,30 @@ import (
 // cache settle.
 const warmUp = time.Second
 
-// entry is a rival whose server is up, and the best that was seen of it.
+// entry is a rival whose server is up, and what was seen of it.
 type entry struct {
 	name     string
 	process  *process
 	base     string // "http://127.0.0.1:PORT"
 	client   client // in place of a server, whose fields are empty then
 	requests int    // of all measured runs
-	best     result
+	runs     []result
+	best     result // the one with the most requests
+}
+
+// ratio is the median of what a figure of e is beside that of another, run by
+// run: those were measured one shortly after the other, so what else the
+// machine did meanwhile has met both.
+func (e *entry) ratio(other *entry, figure func(result) float64) float64 {
+	ratios := make([]float64, min(len(e.runs), len(other.runs)))
+	for i := range ratios {
+		ratios[i] = figure(e.runs[i]) / figure(other.runs[i])
+	}
+	if len(ratios) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(ratios)
+	return (ratios[(len(ratios)-1)/2] + ratios[len(ratios)/2]) / 2
 }
 
 // client is a program that asks a database by itself; it returns the CPU time
@@ -38,6 +56,8 @@ type result struct {
 
 // cpuPerRequest is in microseconds.
 func (r result) cpuPerRequest() float64 { return r.perRequest(r.cpu) }
+
+func (r result) rate() float64 { return r.perSecond }
 
 func (r result) perRequest(d time.Duration) float64 {
 	return float64(d.Nanoseconds()) / 1000 / float64(r.requests)
@@ -67,8 +87,7 @@ func (b *bench) startAll(ctx context.Context, rivals []rival, path string) ([]*e
 }
 
 // measure runs the load against each in turn, and then again: what else
-// happens on the machine meanwhile so falls on all of them. Of each the run
-// with the most requests is kept, whole.
+// happens on the machine meanwhile so falls on all of them.
 func (b *bench) measure(ctx context.Context, entries []*entry, path, script string) error {
 	for n := range b.runs {
 		for _, e := range entries {
@@ -82,6 +101,7 @@ func (b *bench) measure(ctx context.Context, entries []*entry, path, script stri
 				return fmt.Errorf("%s: %w", e.name, err)
 			}
 			e.requests += r.requests
+			e.runs = append(e.runs, r)
 			if r.perSecond > e.best.perSecond {
 				e.best = r
 			}

@@ -83,8 +83,7 @@ func writeRatios(w io.Writer, title string, entries []*entry, others ...string) 
 		}
 		fmt.Fprintf(w, "sluice/%s, %s: CPU per request %.2f (less is better), requests/s %.2f (more is better)\n",
 			name, title,
-			sluice.best.cpuPerRequest()/other.best.cpuPerRequest(),
-			sluice.best.perSecond/other.best.perSecond)
+			sluice.ratio(other, result.cpuPerRequest), sluice.ratio(other, result.rate))
 	}
 }
 
