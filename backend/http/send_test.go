@@ -457,20 +457,32 @@ func TestSlowShortBody(t *testing.T) {
 		"header": func(w *Where) { w.Timeouts.Header = 10 * time.Minute },
 		"whole":  func(w *Where) { w.Timeouts.Whole = 10 * time.Minute },
 	} {
-		var ahead, looks atomic.Int64
+		var ahead atomic.Int64
+		looked := make(chan struct{}, 1)
 		url := rawUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) {
 			for readHeadOf(r) != "" {
 				r.Discard(r.Buffered())
-				// Answered is when the call has looked at the clock again.
-				before, end := looks.Load(), time.Now().Add(20*time.Second)
-				for ahead.Load() > 0 && looks.Load() == before && time.Now().Before(end) {
-					time.Sleep(time.Millisecond)
+				if ahead.Load() > 0 { // it is answered when the call has looked at the clock again
+					select {
+					case <-looked:
+					default:
+					}
+					select {
+					case <-looked:
+					case <-time.After(20 * time.Second):
+					}
 				}
 				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 			}
 		})
 		s := openService(t, []string{url}, change, func(e *sluice.Env) {
-			e.Now = func() time.Time { looks.Add(1); return time.Now().Add(time.Duration(ahead.Load())) }
+			e.Now = func() time.Time {
+				select {
+				case looked <- struct{}{}:
+				default:
+				}
+				return time.Now().Add(time.Duration(ahead.Load()))
+			}
 		})
 		s.ask(request(nil, "GET", "/"))
 		x := request(nil, "POST", "/")
